@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * exim-sotto.c - the functions that Exim calls through ${dlfunc{/usr/lib/sotto/exim-sotto.so}{NAME}…}.
+ *
+ *     sotto_in     main option acl_smtp_connect; the connection is accepted, nothing has been sent
+ *     sotto_out    the smtp transport's helo_data; the connection stands, nothing has been read or sent
+ *     sotto_trace  main option received_header_text
+ *
+ * They never fail, with one exception: a peer that encryption is required of, and no session for it.
+ */
+#include "plugins/exim/exim.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugins/exim/addr.h"
+#include "plugins/exim/complain.h"
+#include "plugins/exim/conf.h"
+#include "plugins/exim/decide.h"
+#include "plugins/exim/find.h"
+#include "plugins/exim/interpose.h"
+#include "plugins/exim/paths.h"
+#include "plugins/exim/trace.h"
+
+#define CONF SOTTO_CONF_DIR "/sotto.conf"
+#define REQUIRE SOTTO_CONF_DIR "/require"
+
+SOTTO_EXPORT exim_dlfunc_t sotto_in, sotto_out, sotto_trace;
+
+/* The last connection that this process made is under an order to be sealed, so every message may go down it. */
+static bool sealed_by_order;
+
+/* Given to Exim as an ACL, which it expands. 451 is what a `defer` in acl_smtp_connect makes of itself. */
+static uschar refusal[] =
+	"defer message = 4.7.5 Encryption (XSOTTO) is required of this host, and is not available at the moment\n"
+	"  log_message = sotto: $sender_host_address is listed in " REQUIRE ", but there is no session for it";
+
+static const char *variable(const char *dollar_name)
+{
+	const uschar *value = expand_string(US dollar_name);
+
+	return value != NULL ? (const char *)value : "";
+}
+
+static void report(const char *what, const struct sotto_peer *peer, const char *why)
+{
+	char address[SOTTO_ADDR_TEXT];
+
+	sotto_addr_write(address, peer->addr);
+	sotto_complain("no session %s [%s]: %s; %s", peer->outbound ? "to" : "from", address, why, what);
+}
+
+/* ---- inbound --------------------------------------------------------------------------------------------- */
+
+static bool start_inbound(const struct sotto_found *found, const struct sotto_peer *peer, bool must)
+{
+	struct sotto_order order = { .role = "accept", .peer = peer->host, .required = must, .keep_starttls = true };
+	char why[256];
+
+	if (found->n == 0)
+		(void)snprintf(why, sizeof(why), "the peer is behind a proxy");
+	else if (sotto_interpose(found, &order, why, sizeof(why)) == 0)
+		return true;
+	report(must ? "it is told to come back later" : "going on without it", peer, why);
+	return false;
+}
+
+/* Whether the connection may go on. */
+static bool handle_inbound(const struct sockaddr_storage *addr)
+{
+	struct sotto_peer peer = { .host = (const char *)sender_host_name, .addr = addr };
+	char err[256] = "";
+	struct sotto_found found;
+	enum sotto_verdict verdict;
+
+	if (sotto_find(&found, addr) == 0 && !found.proxied)
+		return true;
+	if (found.n > 0 && (sotto_not_ours(&found) || sotto_addr_port(&found.local) != SOTTO_SMTP_PORT))
+		return true;
+	verdict = sotto_decide(&peer, err, sizeof(err));
+	if (err[0] != '\0')
+		sotto_complain("%s", err);
+	if (verdict == SOTTO_LEAVE || (found.n == 0 && verdict != SOTTO_MUST))
+		return true;
+	return start_inbound(&found, &peer, verdict == SOTTO_MUST) || verdict != SOTTO_MUST;
+}
+
+/* Argument: the administrator's own acl_smtp_connect, or nothing. */
+int sotto_in(uschar **yield, int argc, uschar *argv[])
+{
+	static uschar accept[] = "accept";
+	struct sockaddr_storage addr;
+
+	*yield = argc > 0 && argv[0][0] != '\0' ? argv[0] : accept;
+	if (sender_host_address == NULL || host_checking || smtp_batched_input || sender_host_port <= 0 ||
+	    sender_host_port > UINT16_MAX || sotto_hints_read(CONF).off ||
+	    sotto_addr_read(&addr, (const char *)sender_host_address, (uint16_t)sender_host_port) != 0)
+		return OK;
+	if (!handle_inbound(&addr))
+		*yield = refusal;
+	return OK;
+}
+
+/* ---- outbound -------------------------------------------------------------------------------------------- */
+
+/* $domain is empty when the recipients are of several; then each recipient of the message counts. */
+static bool any_recipient_listed(const struct sotto_peer *peer, char *err, size_t len)
+{
+	struct sotto_peer one = *peer;
+
+	for (int i = 0; i < recipients_count; i++) {
+		const char *at = strrchr((const char *)recipients_list[i].address, '@');
+
+		if (at == NULL)
+			continue;
+		one.domain = at + 1;
+		if (sotto_listed("require", &one, err, len))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where TLS may be demanded of the host, STARTTLS stays visible: by hosts_require_tls (the arguments behind the first),
+ * or by DANE. An answer that does not come may have been "yes".
+ */
+static bool tls_may_be_demanded(int argc, uschar *argv[], const char *host, const char *address)
+{
+	static uschar tlsa[] = "${lookup dnsdb{defer_strict,tlsa=_25._tcp.$host}{yes}{no}}";
+	const uschar *answer;
+
+	for (int i = 1; i < argc; i++)
+		if (argv[i][0] != '\0' && lss_match_host(US host, US address, argv[i]) != FAIL)
+			return true;
+	answer = expand_string(tlsa);
+	return answer == NULL || strcmp((const char *)answer, "no") != 0;
+}
+
+/* Exim's own standard input is our pair: a connection that another process began, passed on (exim -MC). */
+static bool passed_on(void)
+{
+	struct sockaddr_storage end;
+	socklen_t len = sizeof(end);
+
+	memset(&end, 0, sizeof(end));
+	if (getpeername(0, (struct sockaddr *)&end, &len) != 0)
+		return false;
+	sotto_addr_plain(&end);
+	return sotto_addr_loopback(&end);
+}
+
+static int fail(uschar **yield, const char *why)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text), "sotto: the host or a recipient is listed in %s, but there is no session: %s",
+		       REQUIRE, why);
+	*yield = string_copy(US text);
+	return FAIL;	/* for helo_data: the delivery is deferred, before anything of it was sent */
+}
+
+struct outbound {
+	struct sotto_peer peer;
+	struct sockaddr_storage addr;
+	struct sotto_found found;
+	enum sotto_verdict verdict;
+};
+
+static void decide_outbound(struct outbound *o, bool several_domains)
+{
+	char err[256] = "";
+
+	o->peer.required = several_domains && sotto_list_has_entries(REQUIRE) &&
+			   any_recipient_listed(&o->peer, err, sizeof(err));
+	o->verdict = sotto_decide(&o->peer, err, sizeof(err));
+	if (err[0] != '\0')
+		sotto_complain("%s", err);
+}
+
+static int start_outbound(struct outbound *o, bool keep_starttls, char *why, size_t len)
+{
+	struct sotto_order order = {
+		.role = "connect", .peer = o->peer.host, .domain = o->peer.domain,
+		.required = o->verdict == SOTTO_MUST, .keep_starttls = keep_starttls,
+	};
+
+	if (o->found.n == 0 || o->found.used) {
+		(void)snprintf(why, len, "its connection is not a new one that can be seen here");
+		return -1;
+	}
+	if (sotto_interpose(&o->found, &order, why, len) == 0) {
+		sealed_by_order = order.required;
+		return 0;
+	}
+	if (!order.required)
+		report("going on without it", &o->peer, why);
+	return -1;
+}
+
+static int handle_outbound(struct outbound *o, const struct sotto_hints *hints, int argc, uschar *argv[], uschar **yield)
+{
+	const char *address = variable("$host_address");
+	bool nothing = sotto_find(&o->found, &o->addr) == 0, keep;
+	char why[256];
+
+	if (nothing ? passed_on() : !o->found.used && sotto_not_ours(&o->found))
+		return OK;
+	decide_outbound(o, o->peer.domain[0] == '\0');
+	if (o->verdict == SOTTO_LEAVE || ((nothing || o->found.used) && o->verdict != SOTTO_MUST))
+		return OK;
+	keep = !hints->skip || tls_may_be_demanded(argc, argv, o->peer.host, address);
+	if (start_outbound(o, keep, why, sizeof(why)) != 0 && o->verdict == SOTTO_MUST)
+		return fail(yield, why);
+	return OK;
+}
+
+/*
+ * No connection: Exim compares what it would say for another message with what it said for this one, to see whether
+ * that message may go down the same connection. It may belong to a domain that must be sealed, which nobody would
+ * ask us about again. So the answer is one that no other equals.
+ */
+static void compare(uschar **yield)
+{
+	static unsigned count;
+	char text[512];
+
+	if (sealed_by_order || !sotto_list_has_entries(REQUIRE) || sotto_hints_read(CONF).off)
+		return;
+	(void)snprintf(text, sizeof(text), "%s %u", (const char *)*yield, ++count);
+	*yield = string_copy(US text);
+}
+
+/* Arguments: the name for EHLO; values of hosts_require_tls, any number. */
+int sotto_out(uschar **yield, int argc, uschar *argv[])
+{
+	const char *address = variable("$host_address");
+	long port = strtol(variable("$host_port"), NULL, 10);
+	struct sotto_hints hints;
+	struct outbound o;
+
+	*yield = argc > 0 ? argv[0] : US variable("$primary_hostname");
+	if (address[0] == '\0') {
+		compare(yield);
+		return OK;
+	}
+	sealed_by_order = false;
+	if (port != SOTTO_SMTP_PORT || sotto_addr_read(&o.addr, address, SOTTO_SMTP_PORT) != 0)
+		return OK;
+	hints = sotto_hints_read(CONF);
+	if (hints.off)
+		return OK;
+	o.peer = (struct sotto_peer){ .host = variable("$host"), .domain = variable("$domain"), .addr = &o.addr,
+				      .outbound = true };
+	return handle_outbound(&o, &hints, argc, argv, yield);
+}
+
+/* ---- trace ----------------------------------------------------------------------------------------------- */
+
+int sotto_trace(uschar **yield, int argc, uschar *argv[])
+{
+	char text[SOTTO_TRACE_TEXT];
+
+	(void)argc;
+	(void)argv;
+	sotto_trace_text(text, sizeof(text), (const char *)sender_host_address, sender_host_port,
+			 variable("$primary_hostname"));
+	*yield = string_copy(US text);
+	return OK;
+}

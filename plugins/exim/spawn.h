@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * spawn.h - starts sotto-session out of Exim's process, and takes it back as long as it has not been told to go.
+ *
+ * The session is nobody's child (its parent has ended: init has it), in a session of its own, and holds of Exim's
+ * descriptors only the one that it is given. Until sotto_spawn_go it must touch neither net nor mta.
+ *
+ *     sotto_spawn -> sotto_spawn_ready -> sotto_spawn_go -> sotto_spawn_end(…, false)
+ *                 \___________________\________________\-> sotto_spawn_end(…, true)
+ */
+#ifndef SOTTO_EXIM_SPAWN_H
+#define SOTTO_EXIM_SPAWN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/crypto/memory.h"
+
+#define SOTTO_SPAWN_NET 3	/* the numbers that the descriptors have in the session */
+#define SOTTO_SPAWN_MTA 4
+#define SOTTO_SPAWN_READY 5
+
+struct sotto_spawn {
+	pid_t helper;	/* our only child: it made the session, and can kill it */
+	int control;	/* to the helper */
+	int ready;	/* to the session */
+};
+
+/*
+ * argv[0] is the program's path. net and mta stay the caller's. Where we are root, the session becomes the owner of
+ * the folder state. 0; -1 with errno, and s holds nothing. What comes of the program is seen by sotto_spawn_ready.
+ */
+SOTTO_CHECKED int sotto_spawn(struct sotto_spawn *s, const char *const argv[], const char *state, int net, int mta);
+
+/* 0: the session is ready. -1: errno is ECHILD (it ended before), ETIMEDOUT, or what recv says. */
+SOTTO_CHECKED int sotto_spawn_ready(const struct sotto_spawn *s, int64_t deadline_ms);
+
+/* 0: the session has the connections from now on. -1: it has ended, and has touched nothing. */
+SOTTO_CHECKED int sotto_spawn_go(const struct sotto_spawn *s);
+
+/* Releases all that s holds and reaps the helper; undo: and kills the session. */
+void sotto_spawn_end(struct sotto_spawn *s, bool undo);
+
+#endif
