@@ -119,7 +119,7 @@ static int data(const struct sotto_dns_reader *r, size_t at, size_t n, struct so
 		memcpy(out->address, r->msg + at, n);
 		return 1;
 	case SOTTO_DNS_MX:
-		if (n < 3)
+		if (n < 2)
 			return 0;
 		out->preference = (uint16_t)u16(r->msg + at);
 		out->odd = expand(r, at + 2, at + n, out->name) != 0;
