@@ -67,15 +67,17 @@ void sotto_poly_ntt(struct sotto_poly *f)
 	unsigned int k = 1;
 
 	/* Each of the seven layers adds less than q: no coefficient passes 8 q < 2^15. */
-	for (int len = 128; len >= 2; len /= 2) {
-		for (int start = 0; start < N; start += 2 * len) {
+	for (int len = 128, blocks = 1; len >= 2; len /= 2, blocks *= 2) {
+		int16_t *c = f->c;
+
+		for (int block = 0; block < blocks; block++, c += 2 * len) {
 			const int16_t z = zeta[k++];
 
-			for (int j = start; j < start + len; j++) {
-				int16_t t = times(z, f->c[j + len]);
+			for (int j = 0; j < len; j++) {
+				int16_t t = times(z, c[j + len]);
 
-				f->c[j + len] = (int16_t)(f->c[j] - t);
-				f->c[j] = (int16_t)(f->c[j] + t);
+				c[j + len] = (int16_t)(c[j] - t);
+				c[j] = (int16_t)(c[j] + t);
 			}
 		}
 	}
@@ -86,15 +88,17 @@ void sotto_poly_inverse_ntt(struct sotto_poly *f)
 {
 	unsigned int k = 127;
 
-	for (int len = 2; len <= 128; len *= 2) {
-		for (int start = 0; start < N; start += 2 * len) {
+	for (int len = 2, blocks = 64; len <= 128; len *= 2, blocks /= 2) {
+		int16_t *c = f->c;
+
+		for (int block = 0; block < blocks; block++, c += 2 * len) {
 			const int16_t z = zeta[k--];
 
-			for (int j = start; j < start + len; j++) {
-				int t = f->c[j];
+			for (int j = 0; j < len; j++) {
+				int t = c[j];
 
-				f->c[j] = (int16_t)(t + f->c[j + len]);
-				f->c[j + len] = times(z, (int16_t)(f->c[j + len] - t));
+				c[j] = (int16_t)(t + c[j + len]);
+				c[j + len] = times(z, (int16_t)(c[j + len] - t));
 			}
 		}
 		/* The sums double with each layer: reduced every third, they stay below 8 q. */
