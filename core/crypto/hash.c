@@ -20,7 +20,7 @@ _Static_assert(sizeof(struct sotto_keccak) >= sizeof(struct sha3_state), "sha3 f
 			sotto_cannot_happen(__FILE__, __LINE__);                                   \
 	} while (0)
 
-/* libtomcrypt wants its union of all hashes, and touches only the member of the hash in question. */
+/* libtomcrypt wants its union of all hashes, and touches only the member of the one in question. */
 static hash_state *sha256(struct sotto_sha256 *hash)
 {
 	return (hash_state *)(void *)hash->opaque;

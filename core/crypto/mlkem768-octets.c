@@ -187,7 +187,7 @@ void sotto_poly_compress1(uint8_t out[SOTTO_POLY_1], const struct sotto_poly *f)
 void sotto_poly_decompress1(struct sotto_poly *f, const uint8_t in[SOTTO_POLY_1])
 {
 	for (int i = 0; i < N; i++) {
-		uint32_t bit = in[i / 8] >> (i % 8) & 1U;
+		uint32_t bit = (uint32_t)in[i / 8] >> (i % 8) & 1U;
 
 		f->c[i] = (int16_t)(sotto_mask(bit) & ((Q + 1) / 2));
 	}

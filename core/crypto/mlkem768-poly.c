@@ -4,8 +4,8 @@
  *
  * Called by mlkem768.c. Never divides, branches on a coefficient or indexes by one.
  *
- * Two ways of taking a number modulo q, both multiplications by constants. reduced() is for sums, and
- * gives the one value from 0 to q - 1. times() is Montgomery's, for products: it multiplies and
+ * Two ways of taking a number modulo q, both multiplications by constants. reduced() is for sums,
+ * and gives the one value from 0 to q - 1. times() is Montgomery's, for products: it multiplies and
  * divides by 2^16 at once. Where one factor is a constant, the constant carries 2^16 in it.
  */
 #include "core/crypto/mlkem768-poly.h"
@@ -30,8 +30,8 @@ static const int16_t zeta[128] = {
 };
 
 /*
- * x modulo q, for any int16_t. 10 q is added first, to be above zero; then 40318 / 2^27 is so little
- * over 1/q that the quotient is exact up to 2^17 (test-crypto-mlkem768 tries every value).
+ * x modulo q, for any int16_t. 10 q is added first, to be above zero; then 40318 / 2^27 is so
+ * little over 1/q that the quotient is exact up to 2^17 (test-crypto-mlkem768 tries each x).
  */
 static int16_t reduced(int x)
 {
@@ -67,7 +67,7 @@ void sotto_poly_ntt(struct sotto_poly *f)
 	unsigned int k = 1;
 
 	/* Each of the seven layers adds less than q: no coefficient passes 8 q < 2^15. */
-	for (int len = 128, blocks = 1; len >= 2; len /= 2, blocks *= 2) {
+	for (int len = 128, blocks = 1; len >= 2; len >>= 1, blocks <<= 1) {
 		int16_t *c = f->c;
 
 		for (int block = 0; block < blocks; block++, c += 2 * len) {
@@ -88,7 +88,7 @@ void sotto_poly_inverse_ntt(struct sotto_poly *f)
 {
 	unsigned int k = 127;
 
-	for (int len = 2, blocks = 64; len <= 128; len *= 2, blocks /= 2) {
+	for (int len = 2, blocks = 64; len <= 128; len <<= 1, blocks >>= 1) {
 		int16_t *c = f->c;
 
 		for (int block = 0; block < blocks; block++, c += 2 * len) {
@@ -130,8 +130,8 @@ void sotto_poly_restore(struct sotto_poly *f)
 }
 
 /*
- * Algorithm 12: the pair 2i, 2i+1 is a polynomial of degree 1 modulo X^2 - g, where g is zeta[64 + i/2],
- * negative for every other pair.
+ * Algorithm 12: the pair 2i, 2i+1 is a polynomial of degree 1 modulo X^2 - g, where g is
+ * zeta[64 + i/2], negative for every other pair.
  */
 void sotto_factor_ready(struct sotto_factor *factor)
 {

@@ -5,7 +5,8 @@
  * mlkem768-poly.c calculates; mlkem768-octets.c makes polynomials of octets and octets of
  * polynomials. A polynomial has 256 coefficients modulo q = 3329. "Reduced" means from 0 to q - 1;
  * a coefficient is reduced wherever it does not say otherwise, before and after.
- * Nothing here fails, branches or indexes by a secret, except sotto_poly_uniform, whose input is public.
+ * Nothing here can fail. Nothing branches on a secret or indexes by one: sotto_poly_uniform and
+ * sotto_poly_is_reduced12 look at what they read, and that is public.
  */
 #ifndef SOTTO_CRYPTO_MLKEM768_POLY_H
 #define SOTTO_CRYPTO_MLKEM768_POLY_H
@@ -25,7 +26,7 @@ struct sotto_vec {
 	struct sotto_poly p[SOTTO_MLKEM_K];
 };
 
-/* A vector ready to be multiplied by: with it, its odd coefficients times the zeta of their place. */
+/* A vector ready to multiply by: with it, its odd coefficients times the zeta of their place. */
 struct sotto_factor {
 	struct sotto_vec vec;
 	int16_t twisted[SOTTO_MLKEM_K][SOTTO_MLKEM_N / 2];

@@ -6,8 +6,8 @@
  * published vector can be run as it is. Shared secrets have 32 octets. No branch and no address
  * depends on a secret. Outputs must not overlap inputs.
  *
- *	connect side	seed random; keypair(ek, dk, seed); ek goes out, ct comes in; decaps(ss, ct, dk)
- *	accept side	ek comes in; m random; encaps(ct, ss, ek, m), which refuses a bad ek; ct goes out
+ *	connect side	draw seed; keypair(ek, dk, seed); send ek, receive ct; decaps(ss, ct, dk)
+ *	accept side	receive ek; draw m; encaps(ct, ss, ek, m), which refuses a bad ek; send ct
  *
  * A ct that was altered gives another secret, never an error (implicit rejection); PROTOCOL.md's
  * tag tells.

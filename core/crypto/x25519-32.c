@@ -5,9 +5,9 @@
  * The same as x25519-64.c, for compilers that have no 128-bit integer; small rather than quick.
  * The tests run both. Never branches on a secret.
  *
- * An element is the sum of limb[i] * 2^ceil(25.5 i), modulo p = 2^255 - 19: 26 bits in even limbs, 25
- * in odd ones. It is "carried" when no limb is over its size by more than 2^12. add() and sub() of
- * carried elements stay below 3 * 2^26 + 2^14 a limb, and that is what mul() can take: a column of
+ * An element is the sum of limb[i] * 2^ceil(25.5 i), modulo p = 2^255 - 19: 26 bits in even limbs,
+ * 25 in odd ones. It is "carried" when no limb is over its size by more than 2^12. add() and sub()
+ * of carried elements stay below 3 * 2^26 + 2^14 a limb, and that is what mul() can take: a column of
  * ten products, doubled and 19-fold where they are, stays below 2^63.
  */
 #include <stdint.h>
@@ -65,8 +65,8 @@ static void encode(uint8_t out[32], const struct fe *f)
 	for (unsigned int i = 0; i < 10; i++)
 		over = (over + h.limb[i]) >> size(i);
 	h.limb[0] += 19 * over;
-	carry_once(&h);         /* drops over * 2^255, but takes 19 * over in for it ... */
-	h.limb[0] -= 19 * over; /* ... which goes again: h + 19 * over - 2^255 * over = h - over * p */
+	carry_once(&h);         /* drops 2^255 * over, but takes 19 * over in for it ... */
+	h.limb[0] -= 19 * over; /* ... which goes again; h - over * p is left */
 	for (unsigned int i = 0; i < 10; i++) {
 		buffer |= (uint64_t)h.limb[i] << bits;
 		for (bits += size(i); bits >= 8; bits -= 8) {
@@ -92,7 +92,7 @@ static void sub(struct fe *h, const struct fe *f, const struct fe *g)
 }
 
 /* Ten columns into ten carried limbs. */
-static void carry(struct fe *h, const uint64_t column[10])
+static void carry_columns(struct fe *h, const uint64_t column[10])
 {
 	uint64_t sum = 0;
 
@@ -128,7 +128,7 @@ static void mul(struct fe *h, const struct fe *f, const struct fe *g)
 			high += (uint64_t)(f->limb[i] << (i & twice)) * g->limb[k + 10 - i];
 		column[k] = low + 19 * high;
 	}
-	carry(h, column);
+	carry_columns(h, column);
 }
 
 static void square(struct fe *h, const struct fe *f)
@@ -143,7 +143,7 @@ static void scale(struct fe *h, const struct fe *f)
 
 	for (unsigned int i = 0; i < 10; i++)
 		column[i] = (uint64_t)f->limb[i] * 121665;
-	carry(h, column);
+	carry_columns(h, column);
 }
 
 static void swap(struct fe *f, struct fe *g, uint32_t mask)

@@ -5,8 +5,8 @@
  * Called by the handshake and by IDENT through x25519.h. The build takes this file where the
  * compiler has a 128-bit integer, and x25519-32.c elsewhere. Never branches on a secret.
  *
- * An element is the sum of limb[i] * 2^(51 i), modulo p = 2^255 - 19. It is "carried" when each limb
- * is below 2^51 + 2^13. add() and sub() of carried elements stay below 2^53 a limb, and that
+ * An element is the sum of limb[i] * 2^(51 i), modulo p = 2^255 - 19. It is "carried" when each
+ * limb is below 2^51 + 2^13. add() and sub() of carried elements stay below 2^53 a limb, and that
  * is what mul() can take: the five products of a column, 19-fold, stay below 2^113, and what is
  * carried out of the highest column, 19-fold, below 2^61.
  */
@@ -70,8 +70,8 @@ static void encode(uint8_t out[32], const struct fe *f)
 	for (int i = 0; i < 5; i++)
 		over = (over + h.limb[i]) >> 51;
 	h.limb[0] += 19 * over;
-	carry_once(&h);         /* drops over * 2^255, but takes 19 * over in for it ... */
-	h.limb[0] -= 19 * over; /* ... which goes again: h + 19 * over - 2^255 * over = h - over * p */
+	carry_once(&h);         /* drops 2^255 * over, but takes 19 * over in for it ... */
+	h.limb[0] -= 19 * over; /* ... which goes again; h - over * p is left */
 	store64(out, h.limb[0] | h.limb[1] << 51);
 	store64(out + 8, h.limb[1] >> 13 | h.limb[2] << 38);
 	store64(out + 16, h.limb[2] >> 26 | h.limb[3] << 25);
@@ -93,7 +93,7 @@ static void sub(struct fe *h, const struct fe *f, const struct fe *g)
 }
 
 /* Five columns into five carried limbs. */
-static void carry(struct fe *h, wide c0, wide c1, wide c2, wide c3, wide c4)
+static void carry_columns(struct fe *h, wide c0, wide c1, wide c2, wide c3, wide c4)
 {
 	uint64_t low;
 
@@ -112,29 +112,30 @@ static void carry(struct fe *h, wide c0, wide c1, wide c2, wide c3, wide c4)
 /* Schoolbook; what would be column 5 and higher comes back 19-fold, as 2^255 = 19 modulo p. */
 static void mul(struct fe *h, const struct fe *f, const struct fe *g)
 {
-	const uint64_t *a = f->limb;
 	const uint64_t *b = g->limb;
+	wide a0 = f->limb[0], a1 = f->limb[1], a2 = f->limb[2], a3 = f->limb[3], a4 = f->limb[4];
 	uint64_t w1 = 19 * b[1], w2 = 19 * b[2], w3 = 19 * b[3], w4 = 19 * b[4];
 
-	carry(h,
-	      (wide)a[0] * b[0] + (wide)a[1] * w4 + (wide)a[2] * w3 + (wide)a[3] * w2 + (wide)a[4] * w1,
-	      (wide)a[0] * b[1] + (wide)a[1] * b[0] + (wide)a[2] * w4 + (wide)a[3] * w3 + (wide)a[4] * w2,
-	      (wide)a[0] * b[2] + (wide)a[1] * b[1] + (wide)a[2] * b[0] + (wide)a[3] * w4 + (wide)a[4] * w3,
-	      (wide)a[0] * b[3] + (wide)a[1] * b[2] + (wide)a[2] * b[1] + (wide)a[3] * b[0] + (wide)a[4] * w4,
-	      (wide)a[0] * b[4] + (wide)a[1] * b[3] + (wide)a[2] * b[2] + (wide)a[3] * b[1] + (wide)a[4] * b[0]);
+	carry_columns(h,
+		      a0 * b[0] + a1 * w4 + a2 * w3 + a3 * w2 + a4 * w1,
+		      a0 * b[1] + a1 * b[0] + a2 * w4 + a3 * w3 + a4 * w2,
+		      a0 * b[2] + a1 * b[1] + a2 * b[0] + a3 * w4 + a4 * w3,
+		      a0 * b[3] + a1 * b[2] + a2 * b[1] + a3 * b[0] + a4 * w4,
+		      a0 * b[4] + a1 * b[3] + a2 * b[2] + a3 * b[1] + a4 * b[0]);
 }
 
 static void square(struct fe *h, const struct fe *f)
 {
 	const uint64_t *a = f->limb;
-	uint64_t d0 = 2 * a[0], d1 = 2 * a[1], d2 = 2 * a[2];
+	wide a0 = a[0], a1 = a[1], a2 = a[2], d0 = 2 * a0, d1 = 2 * a1, d2 = 2 * a2;
 	uint64_t w3 = 19 * a[3], w4 = 19 * a[4];
 
-	carry(h, (wide)a[0] * a[0] + (wide)d1 * w4 + (wide)d2 * w3,
-	      (wide)d0 * a[1] + (wide)d2 * w4 + (wide)a[3] * w3,
-	      (wide)d0 * a[2] + (wide)a[1] * a[1] + (wide)(2 * a[3]) * w4,
-	      (wide)d0 * a[3] + (wide)d1 * a[2] + (wide)a[4] * w4,
-	      (wide)d0 * a[4] + (wide)d1 * a[3] + (wide)a[2] * a[2]);
+	carry_columns(h,
+		      a0 * a[0] + d1 * w4 + d2 * w3,
+		      d0 * a[1] + d2 * w4 + (wide)a[3] * w3,
+		      d0 * a[2] + a1 * a[1] + (wide)a[3] * (2 * w4),
+		      d0 * a[3] + d1 * a[2] + (wide)a[4] * w4,
+		      d0 * a[4] + d1 * a[3] + a2 * a[2]);
 }
 
 /* (486662 - 2) / 4 = 121665 of the curve's equation */
@@ -142,8 +143,8 @@ static void scale(struct fe *h, const struct fe *f)
 {
 	const uint64_t *a = f->limb;
 
-	carry(h, (wide)a[0] * 121665, (wide)a[1] * 121665, (wide)a[2] * 121665,
-	      (wide)a[3] * 121665, (wide)a[4] * 121665);
+	carry_columns(h, (wide)a[0] * 121665, (wide)a[1] * 121665, (wide)a[2] * 121665,
+		      (wide)a[3] * 121665, (wide)a[4] * 121665);
 }
 
 static void swap(struct fe *f, struct fe *g, uint32_t mask)

@@ -91,7 +91,7 @@ static void climb(struct ladder *l)
 	uint32_t swapped = 0;
 
 	for (unsigned int t = 255; t-- > 0;) {
-		uint32_t bit = (l->scalar[t / 8] >> (t % 8)) & 1U;
+		uint32_t bit = (uint32_t)l->scalar[t / 8] >> (t % 8) & 1U;
 		uint32_t mask = sotto_mask(swapped ^ bit);
 
 		swap(&l->x2, &l->x3, mask);

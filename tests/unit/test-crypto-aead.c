@@ -21,8 +21,8 @@ static int setup(void **state)
 	return 0;
 }
 
-static const char rfc_text[] = "Ladies and Gentlemen of the class of '99: If I could offer you only one "
-			       "tip for the future, sunscreen would be it.";
+static const char rfc_text[] = "Ladies and Gentlemen of the class of '99: If I could offer you "
+			       "only one tip for the future, sunscreen would be it.";
 
 static void rfc_8439_2_8_2(void **state)
 {
@@ -90,10 +90,12 @@ static void another_key_nonce_length_or_associated_data_is_forged(void **state)
 	assert_forged(sealed, len - 1);
 	assert_forged(sealed, len + 1);
 	assert_forged(sealed + 1, len - 1);
-	assert_int_equal(sotto_aead_open(opened, key, nonce, other_ad, 1, sealed, len), SOTTO_ERR_FORGED);
-	assert_int_equal(sotto_aead_open(opened, key, nonce, other_ad, 3, sealed, len), SOTTO_ERR_FORGED);
-	assert_int_equal(sotto_aead_open(opened, key, nonce, NULL, 0, sealed, len), SOTTO_ERR_FORGED);
-	assert_int_equal(sotto_aead_open(opened, key, nonce, other_ad, 2, sealed, len), 0);
+	for (size_t ad_len = 0; ad_len <= 3; ad_len++)
+		assert_int_equal(sotto_aead_open(opened, key, nonce, other_ad, ad_len, sealed, len),
+				 ad_len == 2 ? 0 : SOTTO_ERR_FORGED);
+	other_ad[0] = 9;
+	assert_int_equal(sotto_aead_open(opened, key, nonce, other_ad, 2, sealed, len),
+			 SOTTO_ERR_FORGED);
 }
 
 /* libtomcrypt computes a wrong tag for an empty text with associated data. */
@@ -119,7 +121,8 @@ static void impossible_lengths_are_refused_and_nothing_written(void **state)
 	memset(sealed, 0xaa, sizeof(sealed));
 	assert_int_equal(sotto_aead_seal(sealed, key, nonce, ad, 2, text, SOTTO_AEAD_MAX + 1),
 			 SOTTO_ERR_LENGTH);
-	assert_int_equal(sotto_aead_seal(sealed, key, nonce, ad, 2, text, SIZE_MAX), SOTTO_ERR_LENGTH);
+	assert_int_equal(sotto_aead_seal(sealed, key, nonce, ad, 2, text, SIZE_MAX),
+			 SOTTO_ERR_LENGTH);
 	assert_all(sealed, sizeof(sealed), 0xaa);
 }
 
@@ -161,7 +164,8 @@ static void associated_data_may_be_null(void **state)
 	assert_int_equal(sotto_aead_seal(sealed, key, nonce, NULL, 0, text, 20), 0);
 	assert_int_equal(sotto_aead_seal(other, key, nonce, ad, 0, text, 20), 0);
 	assert_memory_equal(sealed, other, 20 + SOTTO_AEAD_TAG);
-	assert_int_equal(sotto_aead_open(opened, key, nonce, NULL, 0, sealed, 20 + SOTTO_AEAD_TAG), 0);
+	assert_int_equal(sotto_aead_open(opened, key, nonce, NULL, 0, sealed, 36), 0);
+	assert_memory_equal(opened, text, 20);
 }
 
 int main(void)

@@ -15,8 +15,6 @@ union state {
 	struct sotto_shake256 shake256;
 };
 
-#define SHAKE_OCTETS 64
-
 static void init_sha256(union state *s) { sotto_sha256_init(&s->sha256); }
 static void init_sha3_256(union state *s) { sotto_sha3_256_init(&s->sha3_256); }
 static void init_sha3_512(union state *s) { sotto_sha3_512_init(&s->sha3_512); }
@@ -49,18 +47,26 @@ static void update_shake256(union state *s, const void *data, size_t len)
 }
 
 static void final_sha256(union state *s, uint8_t *out) { sotto_sha256_final(&s->sha256, out); }
-static void final_sha3_256(union state *s, uint8_t *out) { sotto_sha3_256_final(&s->sha3_256, out); }
-static void final_sha3_512(union state *s, uint8_t *out) { sotto_sha3_512_final(&s->sha3_512, out); }
+
+static void final_sha3_256(union state *s, uint8_t *out)
+{
+	sotto_sha3_256_final(&s->sha3_256, out);
+}
+
+static void final_sha3_512(union state *s, uint8_t *out)
+{
+	sotto_sha3_512_final(&s->sha3_512, out);
+}
 
 static void final_shake128(union state *s, uint8_t *out)
 {
-	sotto_shake128_squeeze(&s->shake128, out, SHAKE_OCTETS);
+	sotto_shake128_squeeze(&s->shake128, out, 64);
 	sotto_shake128_end(&s->shake128);
 }
 
 static void final_shake256(union state *s, uint8_t *out)
 {
-	sotto_shake256_squeeze(&s->shake256, out, SHAKE_OCTETS);
+	sotto_shake256_squeeze(&s->shake256, out, 64);
 	sotto_shake256_end(&s->shake256);
 }
 
@@ -70,7 +76,7 @@ static const struct function {
 	void (*final)(union state *, uint8_t *);
 	size_t state_len;
 	size_t out_len;
-	/* of nothing, "abc", the 56 letters below, 200 octets 0xa3, a million letters a; NULL: not known */
+	/* of nothing, "abc", the 56 letters below, 200 octets 0xa3, a million letters a */
 	const char *digests[5];
 } functions[] = {
 	{ init_sha256, update_sha256, final_sha256, sizeof(struct sotto_sha256), 32, {
@@ -96,14 +102,14 @@ static const struct function {
 		"1b7c13c30adf52a3659584739a2df46be589c51ca1a4a8416df6545a1ce8ba00",
 		"3c3a876da14034ab60627c077bb98f7e120a2a5370212dffb3385a18d4f38859"
 		"ed311d0a9d5141ce9cc5c66ee689b266a8aa18ace8282a0e0db596c90b0a7b87" } },
-	{ init_shake128, update_shake128, final_shake128, sizeof(struct sotto_shake128), SHAKE_OCTETS, {
+	{ init_shake128, update_shake128, final_shake128, sizeof(struct sotto_shake128), 64, {
 		"7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26"
 		"3cb1eea988004b93103cfb0aeefd2a686e01fa4a58e8a3639ca8a1e3f9ae57e2",
 		NULL, NULL,
 		"131ab8d2b594946b9c81333f9bb6e0ce75c3b93104fa3469d3917457385da037"
 		"cf232ef7164a6d1eb448c8908186ad852d3f85a5cf28da1ab6fe343817197846",
 		NULL } },
-	{ init_shake256, update_shake256, final_shake256, sizeof(struct sotto_shake256), SHAKE_OCTETS, {
+	{ init_shake256, update_shake256, final_shake256, sizeof(struct sotto_shake256), 64, {
 		"46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f"
 		"d75dc4ddd8c0f200cb05019d67b592f6fc821c49479ab48640292eacb3b7c4be",
 		NULL, NULL,
@@ -124,7 +130,9 @@ static void the_published_digests_come_out(void **state)
 	const struct {
 		const void *data;
 		size_t len;
-	} messages[5] = { { NULL, 0 }, { "abc", 3 }, { letters, 56 }, { a3, 200 }, { million, 1000000 } };
+	} messages[5] = {
+		{ NULL, 0 }, { "abc", 3 }, { letters, 56 }, { a3, 200 }, { million, 1000000 },
+	};
 
 	(void)state;
 	EACH(f) {
@@ -142,7 +150,7 @@ static void the_published_digests_come_out(void **state)
 	}
 }
 
-/* Two pieces cut at each place, with nothing (as NULL) in between, over three blocks of the largest. */
+/* Two pieces cut at each place, with nothing (as NULL) in between, over several blocks. */
 static void it_does_not_matter_how_a_message_is_cut(void **state)
 {
 	uint8_t message[520], whole[64], cut[64];

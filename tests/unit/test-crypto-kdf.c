@@ -21,8 +21,8 @@ static void rfc_4231_hmac(void **state)
 {
 	static const char long_key[] = "Test Using Larger Than Block-Size Key - Hash Key First";
 	static const char long_both[] =
-		"This is a test using a larger than block-size key and a larger than block-size data. "
-		"The key needs to be hashed before being used by the HMAC algorithm.";
+		"This is a test using a larger than block-size key and a larger than block-size "
+		"data. The key needs to be hashed before being used by the HMAC algorithm.";
 	uint8_t key[131], data[50];
 
 	(void)state;
@@ -94,7 +94,7 @@ static void rfc_5869_hkdf(void **state)
 
 static void parts_are_taken_end_to_end(void **state)
 {
-	static const char text[] = "server and then what H would be, longer than a block of 64 octets";
+	static const char text[] = "server, and then what H would be: more than a block of 64";
 	const size_t len = sizeof(text) - 1;
 	const struct sotto_part all = { text, len };
 	uint8_t key[32] = { 1 }, whole[32], cut[32], okm[152], okm_cut[152];
@@ -103,7 +103,9 @@ static void parts_are_taken_end_to_end(void **state)
 	sotto_hmac_sha256(whole, key, sizeof(key), &all, 1);
 	assert_int_equal(sotto_hkdf_expand(okm, sizeof(okm), key, &all, 1), 0);
 	for (size_t at = 0; at <= len; at++) {
-		const struct sotto_part parts[] = { { text, at }, { NULL, 0 }, { text + at, len - at } };
+		const struct sotto_part parts[] = {
+			{ text, at }, { NULL, 0 }, { text + at, len - at },
+		};
 
 		sotto_hmac_sha256(cut, key, sizeof(key), parts, 3);
 		assert_memory_equal(whole, cut, 32);

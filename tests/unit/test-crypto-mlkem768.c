@@ -157,7 +157,7 @@ static void every_value_of_a_coefficient_is_judged_by_q_alone(void **state)
 	}
 }
 
-/* ---- the arithmetic -------------------------------------------------------------------------------------- */
+/* ---- the arithmetic -------------------- */
 
 static int modulo_q(long x)
 {

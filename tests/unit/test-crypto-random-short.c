@@ -19,7 +19,7 @@ ssize_t getrandom(void *buffer, size_t length, unsigned int flags)
 {
 	int answer = answers[calls++];
 
-	assert_int_equal(flags, 0); /* wait for the seed of early boot; from the same pool as urandom */
+	assert_int_equal(flags, 0); /* waits for the kernel's seed, early at boot */
 	if (answer < 0) {
 		errno = -answer;
 		return -1;

@@ -96,9 +96,12 @@ static int no_dev(void)
 
 static int no_descriptor(void)
 {
-	const struct rlimit none = { 0, 0 };
+	struct rlimit limit;
 
-	return setrlimit(RLIMIT_NOFILE, &none);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return -1;
+	limit.rlim_cur = 0;
+	return setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void two_children_draw_different_octets(void **state)
@@ -107,7 +110,8 @@ static void two_children_draw_different_octets(void **state)
 	struct report a, b;
 
 	(void)state;
-	assert_int_equal(sotto_random(own, sizeof(own)), 0); /* had there been a state, it is there now */
+	/* Had there been a state to inherit, it would be there now. */
+	assert_int_equal(sotto_random(own, sizeof(own)), 0);
 	a = in_child(nothing);
 	b = in_child(nothing);
 	assert_int_equal(a.result, 0);
