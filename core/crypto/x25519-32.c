@@ -7,8 +7,8 @@
  *
  * An element is the sum of limb[i] * 2^ceil(25.5 i), modulo p = 2^255 - 19: 26 bits in even limbs,
  * 25 in odd ones. It is "carried" when no limb is over its size by more than 2^12. add() and sub()
- * of carried elements stay below 3 * 2^26 + 2^14 a limb, and that is what mul() can take: a column of
- * ten products, doubled and 19-fold where they are, stays below 2^63.
+ * of carried elements stay below 3 * 2^26 + 2^14 a limb, and that is what mul() can take: a column
+ * of ten products, doubled and 19-fold where they are, stays below 2^63.
  */
 #include <stdint.h>
 
