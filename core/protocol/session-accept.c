@@ -10,29 +10,6 @@
 #define HELLO_PATIENCE 60000	/* PROTOCOL.md 3: milliseconds allowed for the hello */
 #define REFUSALS_MAX 8
 
-static bool take_greeting(struct sotto_session *s)
-{
-	struct sotto_reply reply;
-
-	switch (sotto_pass_greeting(s, SOTTO_MTA, &reply)) {
-	case SOTTO_FOUND_PART:
-		if (!s->eof[SOTTO_MTA])
-			return false;
-		sotto_go_clear(s, SOTTO_CAUSE_ENDED);
-		return true;
-	case SOTTO_FOUND_ODD:
-		sotto_go_clear(s, SOTTO_CAUSE_ODD);
-		return true;
-	case SOTTO_FOUND_WHOLE:
-		break;
-	}
-	if (reply.code != 220)
-		sotto_go_clear(s, SOTTO_CAUSE_GREETING);
-	else
-		sotto_go(s, STEP_FIRST);
-	return true;
-}
-
 /* Reads one command line from net. Where there is none, the session has gone on in the clear, or waits for more. */
 static bool read_command(struct sotto_session *s, size_t *len, bool *waits)
 {
@@ -124,34 +101,6 @@ static bool take_ehlo_reply(struct sotto_session *s)
 	return true;
 }
 
-/* PROTOCOL.md 3: XSOTTO must be the command that follows; any other ends the offer. */
-static bool take_command(struct sotto_session *s)
-{
-	struct sotto_buffer *in = &s->in[SOTTO_NET];
-	const uint8_t *line = sotto_buffer_head(in);
-	size_t len;
-	bool waits;
-
-	if (!read_command(s, &len, &waits))
-		return !waits;
-	if (!sotto_smtp_verb(line, len, "XSOTTO")) {
-		sotto_go_clear(s, s->refused ? SOTTO_CAUSE_REFUSED : SOTTO_CAUSE_NOT_TAKEN);
-		return true;
-	}
-	s->command_error = sotto_command_read(line, len, &s->hello_length);
-	if (s->command_error == SOTTO_COMMAND_NO_LENGTH) {
-		sotto_note_failure(s, SOTTO_CAUSE_ANSWER);
-		sotto_go_end(s, SOTTO_NET, "501 5.5.4 XSOTTO needs a version and a length of at most 4096\r\n");
-		return true;
-	}
-	sotto_transcript_lines(&s->transcript, line, len);
-	sotto_buffer_take(in, len);
-	s->started = s->now;
-	sotto_go(s, STEP_EXCHANGE);
-	s->deadline = s->now + HELLO_PATIENCE;
-	return true;
-}
-
 /* PROTOCOL.md 3, "Checked in this order"; NULL where the hello may be answered. */
 static const char *refusal(const struct sotto_session *s)
 {
@@ -223,6 +172,39 @@ static bool take_hello(struct sotto_session *s)
 	return true;
 }
 
+/* PROTOCOL.md 3: XSOTTO must be the command that follows; any other ends the offer. */
+static bool take_command(struct sotto_session *s)
+{
+	struct sotto_buffer *in = &s->in[SOTTO_NET];
+	const uint8_t *line = sotto_buffer_head(in);
+	size_t len;
+	bool waits;
+
+	/* PROTOCOL.md 3: acts on it only when the EHLO reply has been sent whole */
+	if (sotto_buffer_len(&s->out[SOTTO_NET]) > 0)
+		return false;
+	if (!read_command(s, &len, &waits))
+		return !waits;
+	if (!sotto_smtp_verb(line, len, "XSOTTO")) {
+		sotto_go_clear(s, s->refused ? SOTTO_CAUSE_REFUSED : SOTTO_CAUSE_NOT_TAKEN);
+		return true;
+	}
+	s->command_error = sotto_command_read(line, len, &s->hello_length);
+	if (s->command_error == SOTTO_COMMAND_NO_LENGTH) {
+		/* no refusal, so not the word XSOTTO behind the code: the session does not go on here */
+		sotto_note_failure(s, SOTTO_CAUSE_ODD);
+		sotto_go_end(s, SOTTO_NET, "501 5.5.4 The length of XSOTTO is missing or over 4096\r\n");
+		return true;
+	}
+	sotto_transcript_lines(&s->transcript, line, len);
+	sotto_buffer_take(in, len);
+	s->started = s->now;
+	sotto_go(s, STEP_EXCHANGE);
+	s->deadline = s->now + HELLO_PATIENCE;
+	(void)take_hello(s);	/* a hello of no octets has come already */
+	return true;
+}
+
 static bool hello_late(struct sotto_session *s)
 {
 	sotto_note_failure(s, SOTTO_CAUSE_SILENCE);
@@ -240,7 +222,7 @@ static bool drop_mta(struct sotto_session *s)
 }
 
 const struct sotto_row sotto_accept_rows[STEPS] = {
-	[STEP_GREETING] = { sotto_take_early_net, take_greeting, NULL },
+	[STEP_GREETING] = { sotto_take_early_net, sotto_take_greeting, NULL },
 	[STEP_FIRST] = { take_first, sotto_take_early_mta, NULL },
 	[STEP_EHLO] = { sotto_take_early_net, take_ehlo_reply, NULL },
 	[STEP_OFFERED] = { take_command, sotto_take_early_mta, NULL },
@@ -248,4 +230,5 @@ const struct sotto_row sotto_accept_rows[STEPS] = {
 	[STEP_SEALED] = { sotto_take_sealed_net, sotto_take_sealed_mta, sotto_take_sealed_late },
 	[STEP_OPAQUE] = { sotto_take_opaque_net, sotto_take_opaque_mta, NULL },
 	[STEP_REFUSING] = { sotto_take_refusing, drop_mta, NULL },
+	[STEP_END] = { NULL, NULL, sotto_end_late },
 };

@@ -8,31 +8,7 @@
 
 #include "core/protocol/session-steps.h"
 
-#define ANSWER_PATIENCE 4000	/* PROTOCOL.md 8, milliseconds */
 #define GAVE_UP "421 4.4.2 The XSOTTO exchange failed, and so did the connection after it\r\n"
-
-static bool take_greeting(struct sotto_session *s)
-{
-	struct sotto_reply reply;
-
-	switch (sotto_pass_greeting(s, SOTTO_NET, &reply)) {
-	case SOTTO_FOUND_PART:
-		if (!s->eof[SOTTO_NET])
-			return false;
-		sotto_go_clear(s, SOTTO_CAUSE_ENDED);
-		return true;
-	case SOTTO_FOUND_ODD:
-		sotto_go_clear(s, SOTTO_CAUSE_ODD);
-		return true;
-	case SOTTO_FOUND_WHOLE:
-		break;
-	}
-	if (reply.code != 220)
-		sotto_go_clear(s, SOTTO_CAUSE_GREETING);
-	else
-		sotto_go(s, STEP_FIRST);
-	return true;
-}
 
 static bool take_first(struct sotto_session *s)
 {
@@ -143,6 +119,8 @@ static bool fail(struct sotto_session *s, enum sotto_cause cause)
 	sotto_note_failure(s, cause);
 	forget_secrets(s);
 	sotto_buffer_drop_held(&s->out[SOTTO_MTA]);
+	/* this connection is useless: nothing that is left for it may hold the end up */
+	sotto_buffer_take(&s->out[SOTTO_NET], sotto_buffer_len(&s->out[SOTTO_NET]));
 	if (s->config.clear != SOTTO_CLEAR_PASS)
 		sotto_go_clear(s, cause);
 	else if (s->config.redial)
@@ -275,7 +253,7 @@ static bool drop_net(struct sotto_session *s)
 }
 
 const struct sotto_row sotto_connect_rows[STEPS] = {
-	[STEP_GREETING] = { take_greeting, sotto_take_early_mta, NULL },
+	[STEP_GREETING] = { sotto_take_greeting, sotto_take_early_mta, NULL },
 	[STEP_FIRST] = { sotto_take_early_net, take_first, NULL },
 	[STEP_EHLO] = { take_ehlo_reply, sotto_take_early_mta, NULL },
 	[STEP_EXCHANGE] = { take_answer, NULL, fail_late },
@@ -285,4 +263,5 @@ const struct sotto_row sotto_connect_rows[STEPS] = {
 	[STEP_SEALED] = { sotto_take_sealed_net, sotto_take_sealed_mta, sotto_take_sealed_late },
 	[STEP_OPAQUE] = { sotto_take_opaque_net, sotto_take_opaque_mta, NULL },
 	[STEP_REFUSING] = { drop_net, sotto_take_refusing, NULL },
+	[STEP_END] = { NULL, NULL, sotto_end_late },
 };

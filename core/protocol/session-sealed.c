@@ -7,7 +7,6 @@
 
 #include "core/protocol/session-steps.h"
 
-#define CLOSE_PATIENCE 30000	/* PROTOCOL.md 5: milliseconds from our CLOSE to the peer's */
 #define IDENT_PATIENCE 4000	/* for IDENT, where nothing is sent before it */
 #define SMALL_CONTENT 1343	/* sealed, this is 1362 octets: one segment of an Ethernet's TCP */
 #define SMALL_UNTIL (32 * 1024)	/* octets that flow in small records first */
@@ -45,6 +44,7 @@ void sotto_go_sealed(struct sotto_session *s)
 	memcpy(s->report.session_id, s->keys.session_id, SOTTO_SESSION_ID);
 	s->report.exchange_ms = s->now - s->started;
 	s->ident_due = client;
+	sotto_wipe(s->config.identity, sizeof(s->config.identity));
 	s->last_sealed = s->now;
 	if (client) {
 		/* h and x are kept until IDENT has been checked */
@@ -68,8 +68,6 @@ static bool lose(struct sotto_session *s, enum sotto_cause cause)
 	s->abort = true;
 	if (enforcing(s))
 		sotto_buffer_drop_held(&s->out[SOTTO_MTA]);
-	sotto_wipe(&s->open, sizeof(s->open));
-	sotto_wipe(&s->seal, sizeof(s->seal));
 	sotto_go_end(s, SOTTO_NET, NULL);
 	return true;
 }
@@ -105,8 +103,9 @@ static bool take_ident(struct sotto_session *s, const uint8_t *content, size_t l
 		sotto_go_end(s, SOTTO_MTA, "421 4.7.0 XSOTTO: the peer's identity key is not the one known\r\n");
 		return true;
 	}
+	if (enforcing(s))
+		s->deadline = 0;
 	s->ident_due = false;
-	s->deadline = 0;
 	s->out[SOTTO_MTA].held = 0;
 	return true;
 }
@@ -171,7 +170,7 @@ bool sotto_take_sealed_net(struct sotto_session *s)
 	if (content < 0)
 		return lose(s, SOTTO_CAUSE_BAD_RECORD);
 	sotto_buffer_take(in, (size_t)size);
-	if (s->sent_close)
+	if (s->sent_close && !s->gone[SOTTO_MTA])
 		s->deadline = s->now + CLOSE_PATIENCE;
 	take_record(s, type, plaintext, (size_t)content);
 	return end_if_closed(s);

@@ -37,7 +37,10 @@ struct sotto_row {
 
 extern const struct sotto_row sotto_accept_rows[STEPS], sotto_connect_rows[STEPS];
 
-/* Goes to a step without a deadline. */
+#define ANSWER_PATIENCE 4000	/* PROTOCOL.md 8: milliseconds from the hello sent to the last octet of the answer */
+#define CLOSE_PATIENCE 30000	/* PROTOCOL.md 5: milliseconds from our CLOSE to the peer's */
+
+/* Goes to a step without a deadline; STEP_END has one of its own. */
 void sotto_go(struct sotto_session *s, enum sotto_step step);
 
 /* It can't be sealed: on in the clear (OPAQUE), or, where that is not allowed, REFUSING or END. */
@@ -69,9 +72,13 @@ bool sotto_take_refusing(struct sotto_session *s);
 bool sotto_take_early_net(struct sotto_session *s);
 bool sotto_take_early_mta(struct sotto_session *s);
 
-/*
- * Passes a greeting on as it comes. Returns what was found of it; WHOLE has taken it out of the buffer and filled *reply.
- */
-enum sotto_found sotto_pass_greeting(struct sotto_session *s, enum sotto_side from, struct sotto_reply *reply);
+/* The greeting passes by; without a good one, on in the clear. */
+bool sotto_take_greeting(struct sotto_session *s);
+
+/* STEP_END: nothing could be written for 30 seconds. */
+bool sotto_end_late(struct sotto_session *s);
+
+/* Octets were written to `side`: deadlines that run from there are set again. */
+void sotto_note_progress(struct sotto_session *s, enum sotto_side side);
 
 #endif

@@ -98,7 +98,7 @@ enum sotto_cause {
 	SOTTO_CAUSE_RANDOM,		/* no randomness to be had */
 	/* losses once sealed */
 	SOTTO_CAUSE_TRUNCATED,		/* end of stream without CLOSE */
-	SOTTO_CAUSE_LOST,		/* reset, or 30 seconds without the peer's end */
+	SOTTO_CAUSE_LOST,		/* reset */
 	SOTTO_CAUSE_BAD_RECORD,
 	SOTTO_CAUSE_BAD_IDENT,
 	SOTTO_CAUSE_IDENTITY		/* refused because of the peer's identity */
@@ -153,6 +153,7 @@ struct sotto_session {
 	enum sotto_command_error command_error;
 	size_t hello_length;
 	size_t passed;		/* octets of a greeting that went on before it was whole */
+	bool greeted;		/* octets of a greeting went on */
 	uint64_t now, deadline, started, last_sealed;
 	size_t flowed;		/* octets sealed since the last pause */
 	size_t ehlo_len;
