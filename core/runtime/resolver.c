@@ -107,6 +107,22 @@ static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
 		drop_watch(w);
 }
 
+/*
+ * What 1.18 does not have. A socket for each question, because up to 1.34.5 one empty datagram makes c-ares deaf on the socket
+ * that it came to; and no cache, which has no bound.
+ */
+static int newer_options(struct ares_options *options)
+{
+#ifdef ARES_OPT_QUERY_CACHE
+	options->udp_max_queries = 1;
+	options->qcache_max_ttl = 0;
+	return ARES_OPT_UDP_MAX_QUERIES | ARES_OPT_QUERY_CACHE;
+#else
+	(void)options;
+	return 0;
+#endif
+}
+
 static int open_channel(struct sotto_resolver *r, const char *servers)
 {
 	static char dns_only[] = "b";
@@ -118,6 +134,7 @@ static int open_channel(struct sotto_resolver *r, const char *servers)
 	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
 		   ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB;
 
+	mask |= newer_options(&options);
 	if (ares_init_options(&r->channel, &options, mask) != ARES_SUCCESS)
 		return -1;
 	if (servers != NULL && ares_set_servers_ports_csv(r->channel, servers) != ARES_SUCCESS) {
