@@ -135,14 +135,14 @@ static void every_other_answer_is_none(void **state)
 		"454 4.7.0 x\r\n",     "454 4.7.0 XSOTTOX\r\n", "454 4.7.0\r\n",       "454\r\n",	   "501-5.5.4 XSOTTO\r\n",
 		"454 x4.7.0 XSOTTO\r\n", "454  XSOTTO\r\n",    "454 4.7.0  XSOTTO\r\n", "503 5.5.1 command XSOTTO\r\n",
 		"220 x\n",	       "220 x\rx",	       "\r\n",		      "XSOTTO\r\n",	   "455 4.7.0 XSOTTO\r\n",
-		"go ahead 220\r\n",    " 220 x\r\n",	       "22",		      "0"
+		"go ahead 220\r\n",    " 220 x\r\n"
 	};
 	size_t n;
 	unsigned code;
 	char longest[600];
 
 	(void)state;
-	for (size_t i = 0; i + 2 < sizeof(others) / sizeof(others[0]); i++) {
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		if (answer(others[i], strlen(others[i]), &n, &code) != SOTTO_ANSWER_OTHER)
 			fail_msg("taken for an answer: %s", others[i]);
 	}
