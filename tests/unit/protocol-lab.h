@@ -25,7 +25,9 @@ struct lab_command {
 
 enum lab_op { LAB_NOTHING, LAB_FLIP, LAB_CUT, LAB_RESET, LAB_INJECT, LAB_REPLACE };
 
-/* One thing that happens on the wire, on one connection (0: the first). `at`: before which octet. */
+#define LAB_EACH 99
+
+/* One thing that happens on the wire, on one connection (0: the first) or on each. `at`: before which octet. */
 struct lab_tamper {
 	enum lab_op op;
 	enum lab_way way;
@@ -50,7 +52,8 @@ struct lab {
 	struct sotto_session *s[2];	/* SOTTO_ACCEPT, SOTTO_CONNECT as index */
 	bool ended[2], aborted[2];
 	struct lab_actor client, server;
-	struct octets all_heard;	/* of the server, of earlier connections */
+	struct octets all_heard;	/* of the server, on all connections */
+	struct octets first_heard;	/* ... and on the first, where there were more */
 	struct octets wire[2], crossed[2];
 	bool wire_end[2], wire_reset, cut[2], paused[2];
 	size_t position[2];
@@ -142,10 +145,15 @@ static UNUSED void lab_server_acts(struct lab *l)
 
 /* ---- the wire ---- */
 
+static UNUSED bool lab_tampers(const struct lab *l, enum lab_way way)
+{
+	return l->tamper.way == way && (l->tamper.connection == l->connections || l->tamper.connection == LAB_EACH);
+}
+
 static UNUSED void lab_cross_octet(struct lab *l, enum lab_way way, uint8_t octet)
 {
 	const struct lab_tamper *t = &l->tamper;
-	bool here = t->way == way && t->connection == l->connections && t->at == l->position[way];
+	bool here = lab_tampers(l, way) && t->at == l->position[way];
 
 	if (here && t->op == LAB_INJECT)
 		add(&l->wire[way], t->octets, t->inject_len > 0 ? t->inject_len : strlen(t->octets));
@@ -166,8 +174,7 @@ static UNUSED void lab_cross(struct lab *l, enum lab_way way, const uint8_t *p, 
 	const struct lab_tamper *t = &l->tamper;
 	const uint8_t *found;
 
-	if (t->op == LAB_REPLACE && t->way == way && t->connection == l->connections &&
-	    (found = memmem(p, len, t->octets, strlen(t->octets))) != NULL) {
+	if (t->op == LAB_REPLACE && lab_tampers(l, way) && (found = memmem(p, len, t->octets, strlen(t->octets))) != NULL) {
 		add(&l->wire[way], p, (size_t)(found - p));
 		add_text(&l->wire[way], t->with);
 		found += strlen(t->octets);
@@ -291,6 +298,8 @@ static UNUSED bool lab_wishes(struct lab *l, unsigned role)
 
 	if (wishes & SOTTO_WISH_REDIAL) {
 		add(&l->all_heard, l->server.heard.p, l->server.heard.len);
+		if (l->connections == 0)
+			add(&l->first_heard, l->server.heard.p, l->server.heard.len);
 		end_session(l->s[SOTTO_ACCEPT]);
 		l->connections++;
 		if (l->accept_again_off)
@@ -410,6 +419,7 @@ static UNUSED void lab_free(struct lab *l)
 	clear(&l->server.heard);
 	clear(&l->server.say);
 	clear(&l->all_heard);
+	clear(&l->first_heard);
 	clear(&l->ehlo_octets);
 	for (unsigned way = 0; way < 2; way++) {
 		clear(&l->wire[way]);
