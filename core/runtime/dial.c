@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Connects, for sotto-session (redial, --to DOMAIN) and for daemons. One engine for both: a list of addresses, a time at
- * which all is over, and one attempt after the other. It never blocks, speaks no SMTP and remembers nothing.
+ * Connects, for sotto-session (redial, --to DOMAIN) and for daemons. One engine for both: a list of
+ * addresses, a time at which all is over, and one attempt after the other. It never blocks, speaks
+ * no SMTP and remembers nothing.
  */
 #include "core/runtime/dial.h"
 
@@ -104,7 +105,10 @@ static void fail(struct sotto_dial *d, size_t i, int error)
 	d->error = error;
 }
 
-/* Goes on to the next address: at once, or (share) when the one just tried has had its share of the time. */
+/*
+ * Goes on to the next address: at once, or (share) when the one just tried has had its share of the
+ * time.
+ */
 static void step(struct sotto_dial *d, bool share)
 {
 	uint64_t now = now_ms(), wait = 0;
@@ -142,7 +146,10 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 	step(d, false);
 }
 
-/* Binds to our side's address, whose port is chosen with the connection (it may be shared between peers). */
+/*
+ * Binds to our side's address, whose port is chosen with the connection (it may be shared between
+ * peers).
+ */
 static int bind_from(int fd, const struct sockaddr_storage *from)
 {
 	int on = 1;
@@ -154,7 +161,10 @@ static int bind_from(int fd, const struct sockaddr_storage *from)
 		    sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
 }
 
-/* Returns 0 when the connection is under way (or stands already: then the event says so at once), or errno. */
+/*
+ * Returns 0 when the connection is under way (or stands already: then the event says so at once),
+ * or errno.
+ */
 static int attempt(struct sotto_dial *d, struct attempt *a, const struct sotto_mx_address *to)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)&to->to;
@@ -233,7 +243,8 @@ static void set_from(struct sotto_dial *d, const struct sockaddr *from)
 	}
 }
 
-static struct sotto_dial *new_dial(struct event_base *base, unsigned timeout_ms, sotto_dial_done *done, void *arg)
+static struct sotto_dial *new_dial(struct event_base *base, unsigned timeout_ms,
+				   sotto_dial_done *done, void *arg)
 {
 	struct sotto_dial *d = calloc(1, sizeof *d);
 	struct timeval tv = ms(timeout_ms);
@@ -254,9 +265,9 @@ static struct sotto_dial *new_dial(struct event_base *base, unsigned timeout_ms,
 	return NULL;
 }
 
-struct sotto_dial *sotto_dial_address(struct event_base *base, const struct sockaddr *to, socklen_t to_len,
-				      const struct sockaddr *from, unsigned timeout_ms,
-				      sotto_dial_done *done, void *arg)
+struct sotto_dial *sotto_dial_address(struct event_base *base, const struct sockaddr *to,
+				      socklen_t to_len, const struct sockaddr *from,
+				      unsigned timeout_ms, sotto_dial_done *done, void *arg)
 {
 	struct sotto_dial *d = new_dial(base, timeout_ms, done, arg);
 
@@ -264,14 +275,16 @@ struct sotto_dial *sotto_dial_address(struct event_base *base, const struct sock
 		return NULL;
 	set_from(d, from);
 	d->answer.n = 1;
-	d->answer.at[0].len = to_len < sizeof d->answer.at[0].to ? to_len : sizeof d->answer.at[0].to;
+	d->answer.at[0].len =
+		to_len < sizeof d->answer.at[0].to ? to_len : sizeof d->answer.at[0].to;
 	memcpy(&d->answer.at[0].to, to, d->answer.at[0].len);
 	step(d, false);
 	return d;
 }
 
 struct sotto_dial *sotto_dial_mx(struct event_base *base, struct sotto_mx *mx, const char *domain,
-				 const struct sotto_dial_options *options, sotto_dial_done *done, void *arg)
+				 const struct sotto_dial_options *options, sotto_dial_done *done,
+				 void *arg)
 {
 	struct sotto_dial *d = new_dial(base, options->timeout_ms, done, arg);
 
@@ -292,7 +305,8 @@ struct sotto_dial *sotto_dial_domain(struct event_base *base, const char *domain
 				     const struct sockaddr *from4, const struct sockaddr *from6,
 				     unsigned timeout_ms, sotto_dial_done *done, void *arg)
 {
-	struct sotto_dial_options options = { .from4 = from4, .from6 = from6, .timeout_ms = timeout_ms };
+	struct sotto_dial_options options = {
+		.from4 = from4, .from6 = from6, .timeout_ms = timeout_ms};
 	struct sotto_mx *mx = sotto_mx_open(base, NULL);
 	struct sotto_dial *d;
 

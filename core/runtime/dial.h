@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Connecting to another mail server, on a libevent loop: to one address (PROTOCOL.md 8: the same address again, from the
- * same local address) or to the MX of a domain. No threads, nothing blocks.
+ * Connecting to another mail server, on a libevent loop: to one address (PROTOCOL.md 8: the same
+ * address again, from the same local address) or to the MX of a domain. No threads, nothing blocks.
  *
- * Several addresses are tried in the order of mx.h. One that does not answer is left to go on while the next is tried, the
- * sooner the more are still to come; the first connection that stands wins, and the others are closed.
+ * Several addresses are tried in the order of mx.h. One that does not answer is left to go on while
+ * the next is tried, the sooner the more are still to come; the first connection that stands wins,
+ * and the others are closed.
  */
 #ifndef SOTTO_RUNTIME_DIAL_H
 #define SOTTO_RUNTIME_DIAL_H
@@ -26,45 +27,53 @@ struct sotto_dial;	/* one attempt under way */
 
 struct sotto_dial_result {
 	int fd;		/* connected, non-blocking, close-on-exec, now the caller's; or -1 */
-	int error;	/* 0 with a descriptor; else errno of the last failure (ETIMEDOUT: time is over), or SOTTO_DIAL_… */
-	const char *host;	/* the MX's name, valid during the call; NULL: literal, address, or none was tried */
+	/*
+	 * 0 with a descriptor; else errno of the last failure (ETIMEDOUT: time is over), or
+	 * SOTTO_DIAL_…
+	 */
+	int error;
+	/* the MX's name, valid during the call; NULL: literal, address, or none was tried */
+	const char *host;
 	struct sockaddr_storage peer;	/* connected to, or, on error, the one whose error it is */
 	socklen_t peer_len;	/* 0: none was tried */
 };
 
 /*
- * Exactly once unless cancelled, out of the loop, never from inside the starting call. The sotto_dial is gone by then;
- * the callee may start another one, or free whatever it likes.
+ * Exactly once unless cancelled, out of the loop, never from inside the starting call. The
+ * sotto_dial is gone by then; the callee may start another one, or free whatever it likes.
  */
 typedef void sotto_dial_done(void *arg, const struct sotto_dial_result *r);
 
 /*
- * One address, its port included. from: the local address (its port is not used) or NULL. Every failure of the network
- * or of the system comes through done; NULL means no memory.
+ * One address, its port included. from: the local address (its port is not used) or NULL. Every
+ * failure of the network or of the system comes through done; NULL means no memory.
  */
-struct sotto_dial *sotto_dial_address(struct event_base *base, const struct sockaddr *to, socklen_t to_len,
-				      const struct sockaddr *from, unsigned timeout_ms,
-				      sotto_dial_done *done, void *arg);
+struct sotto_dial *sotto_dial_address(struct event_base *base, const struct sockaddr *to,
+				      socklen_t to_len, const struct sockaddr *from,
+				      unsigned timeout_ms, sotto_dial_done *done, void *arg);
 
 struct sotto_dial_options {
-	const struct sockaddr *from4, *from6;	/* local address for a peer of that family, or NULL */
+	/* local address for a peer of that family, or NULL */
+	const struct sockaddr *from4, *from6;
 	unsigned timeout_ms;	/* for everything together; DNS may take two thirds */
 	uint16_t port;	/* 0: 25 */
 };
 
 /* The MX of a domain, or an address literal. mx must live until done or cancel. NULL: no memory. */
 struct sotto_dial *sotto_dial_mx(struct event_base *base, struct sotto_mx *mx, const char *domain,
-				 const struct sotto_dial_options *options, sotto_dial_done *done, void *arg);
+				 const struct sotto_dial_options *options, sotto_dial_done *done,
+				 void *arg);
 
 /*
- * The same for a caller without a sotto_mx of its own: port 25, name servers of /etc/resolv.conf, which is read now (so
- * not in a sandbox). NULL: no memory, or c-ares can't be had.
+ * The same for a caller without a sotto_mx of its own: port 25, name servers of /etc/resolv.conf,
+ * which is read now (so not in a sandbox). NULL: no memory, or c-ares can't be had.
  */
 struct sotto_dial *sotto_dial_domain(struct event_base *base, const char *domain,
 				     const struct sockaddr *from4, const struct sockaddr *from6,
 				     unsigned timeout_ms, sotto_dial_done *done, void *arg);
 
-void sotto_dial_cancel(struct sotto_dial *dial);	/* done is not called any more; NULL is nothing */
+/* done is not called any more; NULL is nothing */
+void sotto_dial_cancel(struct sotto_dial *dial);
 
 /* For a log line: what an error of a result means. Static, or valid until the next call. */
 const char *sotto_dial_error(int error);

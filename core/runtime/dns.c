@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Reads DNS replies for mx.c. It decides nothing (which hosts are kept, in which order) and trusts nothing: every
- * length is checked before it is used. It never allocates, sends or waits.
+ * Reads DNS replies for mx.c. It decides nothing (which hosts are kept, in which order) and trusts
+ * nothing: every length is checked before it is used. It never allocates, sends or waits.
  */
 #include "core/runtime/dns.h"
 
@@ -16,7 +16,10 @@ static unsigned u16(const uint8_t *p)
 	return (unsigned)p[0] << 8 | p[1];
 }
 
-/* RFC 1123 2.1, and '_', which many hosts bear. Nothing that could do harm in a log line or a reply. */
+/*
+ * RFC 1123 2.1, and '_', which many hosts bear. Nothing that could do harm in a log line or a
+ * reply.
+ */
 static char host_char(unsigned char c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -45,8 +48,9 @@ static int add_label(char out[SOTTO_DNS_NAME], size_t *len, const uint8_t *label
 }
 
 /*
- * Expands the name at `at`, which ends before `end` (RFC 1035, 4.1.4). A pointer has to lead further back than everything
- * read so far, so there are no loops, and the length of the text ends whatever else may be tried.
+ * Expands the name at `at`, which ends before `end` (RFC 1035, 4.1.4). A pointer has to lead
+ * further back than everything read so far, so there are no loops, and the length of the text ends
+ * whatever else may be tried.
  */
 static int expand(const struct sotto_dns_reader *r, size_t at, size_t end, char out[SOTTO_DNS_NAME])
 {
@@ -62,9 +66,7 @@ static int expand(const struct sotto_dns_reader *r, size_t at, size_t end, char 
 		if (n >= 0xc0) {
 			if (end - at < 2 || (u16(r->msg + at) & 0x3fff) >= floor)
 				break;
-			at = u16(r->msg + at) & 0x3fff;
-			end = floor;
-			floor = at;
+			floor = at = u16(r->msg + at) & 0x3fff;
 			continue;
 		}
 		if (n > 63 || n >= end - at || add_label(out, &len, r->msg + at + 1, n) != 0)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A reader of DNS replies (RFC 1035, 4.1): MX, A and AAAA records of the answer section, one after the other.
+ * A reader of DNS replies (RFC 1035, 4.1): MX, A and AAAA records of the answer section, one after
+ * the other.
  *
- * No heap, no descriptor, no clock. A reply is hostile until proved otherwise: the time to read one is linear in
- * its length (65,535 octets at most) but for a factor of 255 for compressed names, and nothing that a record says
- * makes the reader look outside it.
+ * No heap, no descriptor, no clock. A reply is hostile until proved otherwise: the time to read one
+ * is linear in its length (65,535 octets at most) but for a factor of 255 for compressed names, and
+ * nothing that a record says makes the reader look outside it.
  *
- * (c-ares could parse them too, but up to 1.18 it expands a compressed name without a bound and keeps every record: a
- * reply of 64 KiB can ask it for gigabytes.)
+ * (c-ares could parse them too, but up to 1.18 it expands a compressed name without a bound and
+ * keeps every record: a reply of 64 KiB can ask it for gigabytes.)
  */
 #ifndef SOTTO_RUNTIME_DNS_H
 #define SOTTO_RUNTIME_DNS_H
@@ -38,21 +39,27 @@ struct sotto_dns_record {
 	uint16_t type;		/* SOTTO_DNS_A, SOTTO_DNS_AAAA or SOTTO_DNS_MX */
 	uint16_t preference;	/* MX */
 	bool odd;		/* MX: its host is no host name; name is "" */
-	char name[SOTTO_DNS_NAME];	/* MX: the host in lower case; "" and not odd is the root (RFC 7505) */
+	/* MX: the host in lower case; "" and not odd is the root (RFC 7505) */
+	char name[SOTTO_DNS_NAME];
 	uint8_t address[16];	/* A: the first 4 octets; AAAA: all */
 };
 
-/* Reads the header and passes over the questions. msg stays the caller's and must outlive the reader. */
+/*
+ * Reads the header and passes over the questions. msg stays the caller's and must outlive the
+ * reader.
+ */
 SOTTO_CHECKED int sotto_dns_begin(struct sotto_dns_reader *r, const uint8_t *msg, size_t len);
 
 /*
- * The next record of one of the three types; the others, and those of the wrong length, are passed over. Returns 1 (out is filled), 0 (no more; out is zeroed), SOTTO_DNS_BROKEN (out is zeroed).
+ * The next record of one of the three types; the others, and those of the wrong length, are passed
+ * over. Returns 1 (out is filled), 0 (no more; out is zeroed), SOTTO_DNS_BROKEN (out is zeroed).
  */
 SOTTO_CHECKED int sotto_dns_next(struct sotto_dns_reader *r, struct sotto_dns_record *out);
 
 /*
- * Takes a domain or host name as typed, without the trailing dot if there is one, into out, in lower case. Letters,
- * digits, '-' and '_', labels of 1 to 63, 253 in all: 0. Anything else: SOTTO_DNS_BROKEN, and out is "".
+ * Takes a domain or host name as typed, without the trailing dot if there is one, into out, in
+ * lower case. Letters, digits, '-' and '_', labels of 1 to 63, 253 in all: 0. Anything else:
+ * SOTTO_DNS_BROKEN, and out is "".
  */
 SOTTO_CHECKED int sotto_dns_host_name(char out[SOTTO_DNS_NAME], const char *in);
 

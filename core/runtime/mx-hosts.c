@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Puts the hosts and addresses of an MX lookup in order, for mx.c. No descriptor (but through own()), no heap.
+ * Puts the hosts and addresses of an MX lookup in order, for mx.c. No descriptor (but through
+ * own()), no heap.
  */
 #include "core/runtime/mx-hosts.h"
 
@@ -61,7 +62,8 @@ static bool usable(const union sotto_mx_sockaddr *to)
 {
 	if (to->any.sa_family == AF_INET)	/* 224/4 and 240/4: nobody's address */
 		return ntohl(to->v4.sin_addr.s_addr) < 0xe0000000;
-	return !IN6_IS_ADDR_MULTICAST(&to->v6.sin6_addr) && !IN6_IS_ADDR_LINKLOCAL(&to->v6.sin6_addr);
+	return !IN6_IS_ADDR_MULTICAST(&to->v6.sin6_addr) &&
+	       !IN6_IS_ADDR_LINKLOCAL(&to->v6.sin6_addr);
 }
 
 void sotto_mx_host_add(struct sotto_mx_host *host, const struct sotto_dns_record *r)
@@ -118,7 +120,8 @@ static socklen_t octets(const union sotto_mx_sockaddr *to)
 static bool listed(const struct sotto_mx_answer *answer, const union sotto_mx_sockaddr *to)
 {
 	for (size_t i = 0; i < answer->n; i++)
-		if (answer->at[i].len == octets(to) && memcmp(&answer->at[i].to, to, octets(to)) == 0)
+		if (answer->at[i].len == octets(to) &&
+		    memcmp(&answer->at[i].to, to, octets(to)) == 0)
 			return true;
 	return false;
 }
@@ -138,7 +141,10 @@ static bool put(struct sotto_mx_answer *answer, const struct sotto_mx_host *host
 	return true;
 }
 
-/* The families take turns, and chance says which begins: as Postfix does (smtp_address_preference = any). */
+/*
+ * The families take turns, and chance says which begins: as Postfix does (smtp_address_preference =
+ * any).
+ */
 static void put_host(struct sotto_mx_answer *answer, const struct sotto_mx_host *host)
 {
 	size_t next[2] = { 0, 0 }, used = 0;

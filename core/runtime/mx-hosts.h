@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The hosts of one MX lookup, always in the order in which they are to be tried, and their addresses. Of fixed size:
- * what does not fit drops out at the far end, so that thousands of records cost no more than ten.
+ * The hosts of one MX lookup, always in the order in which they are to be tried, and their
+ * addresses. Of fixed size: what does not fit drops out at the far end, so that thousands of
+ * records cost no more than ten.
  */
 #ifndef SOTTO_RUNTIME_MX_HOSTS_H
 #define SOTTO_RUNTIME_MX_HOSTS_H
@@ -11,7 +12,8 @@
 #include "core/runtime/mx.h"
 
 #define SOTTO_MX_HOSTS 10
-#define SOTTO_MX_HOST_KEPT 8	/* addresses of a family of a host; more than are used: one may be ours */
+/* addresses of a family of a host; more than are used: one may be ours */
+#define SOTTO_MX_HOST_KEPT 8
 
 union sotto_mx_sockaddr {
 	struct sockaddr any;
@@ -45,7 +47,10 @@ void sotto_mx_hosts_add(struct sotto_mx_hosts *hosts, const char *name, unsigned
 /* r is an A or AAAA record. What no mail can be sent to (multicast, link-local) is left out. */
 void sotto_mx_host_add(struct sotto_mx_host *host, const struct sotto_dns_record *r);
 
-/* RFC 5321, 5.1: who is tried, in order; the status; without our own addresses and what is no better than they. */
+/*
+ * RFC 5321, 5.1: who is tried, in order; the status; without our own addresses and what is no
+ * better than they.
+ */
 void sotto_mx_hosts_answer(const struct sotto_mx_hosts *hosts, bool (*own)(const struct sockaddr *),
 			   struct sotto_mx_answer *answer);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Steers an MX lookup: MX, then A and AAAA of each host at once, then the answer, out of the loop. dial.c and the
- * Postfix daemon call it. It reads no octet of a reply itself (dns.c) and puts nothing in order (mx-hosts.c).
+ * Steers an MX lookup: MX, then A and AAAA of each host at once, then the answer, out of the loop.
+ * dial.c and the Postfix daemon call it. It reads no octet of a reply itself (dns.c) and puts
+ * nothing in order (mx-hosts.c).
  */
 #include "core/runtime/mx.h"
 
@@ -21,7 +22,7 @@ struct sotto_mx {
 	struct event_base *base;
 	struct sotto_resolver *resolver;
 	bool (*own)(const struct sockaddr *);
-	LIST_HEAD(, sotto_mx_lookup) lookups;
+	LIST_HEAD(lookup_list, sotto_mx_lookup) lookups;
 };
 
 struct address_question {
@@ -30,8 +31,9 @@ struct address_question {
 };
 
 /*
- * The resolver cannot take a question back. So a lookup that was answered or cancelled lives on, without a caller (done
- * is NULL), until the last of its questions was answered; resolver.h bounds that.
+ * The resolver cannot take a question back. So a lookup that was answered or cancelled lives on,
+ * without a caller (done is NULL), until the last of its questions was answered; resolver.h bounds
+ * that.
  */
 struct sotto_mx_lookup {
 	LIST_ENTRY(sotto_mx_lookup) link;
@@ -40,7 +42,8 @@ struct sotto_mx_lookup {
 	sotto_mx_done *done;
 	void *arg;
 	unsigned waiting;	/* questions not yet answered */
-	int status;		/* SOTTO_MX_…, or 0: the hosts are known, and so is what there is to say */
+	/* SOTTO_MX_…, or 0: the hosts are known, and so is what there is to say */
+	int status;
 	char domain[SOTTO_DNS_NAME];
 	struct sotto_mx_hosts hosts;
 	struct address_question questions[SOTTO_MX_HOSTS];
@@ -142,7 +145,10 @@ static int read_mx(struct sotto_mx_hosts *hosts, const uint8_t *reply, size_t le
 	return null && *seen == 1 ? SOTTO_MX_NULL : 0;
 }
 
-/* What is known of the domain once the MX question was answered; 0: its hosts' addresses are to be asked for. */
+/*
+ * What is known of the domain once the MX question was answered; 0: its hosts' addresses are to be
+ * asked for.
+ */
 static int mx_status(struct sotto_mx_lookup *l, int status, const uint8_t *reply, size_t len)
 {
 	unsigned seen = 0;
@@ -154,7 +160,7 @@ static int mx_status(struct sotto_mx_lookup *l, int status, const uint8_t *reply
 		return SOTTO_MX_TEMPORARY;
 	if (status == 0)
 		known = read_mx(&l->hosts, reply, len, &seen);
-	/* RFC 5321, 5.1: no MX, then the domain itself. A CNAME the name server has followed by itself. */
+	/* RFC 5321, 5.1: no MX, then the domain itself. The name server has followed any CNAME. */
 	if (known == 0 && seen == 0)
 		sotto_mx_hosts_add(&l->hosts, l->domain, 0);
 	return known;
@@ -172,7 +178,10 @@ static void on_mx(void *arg, int status, const uint8_t *reply, size_t len)
 	answered(l);
 }
 
-/* "[192.0.2.1]", "[IPv6:2001:db8::1]" (RFC 5321, 4.1.3). Returns 1 when the domain is one, with its address in r. */
+/*
+ * "[192.0.2.1]", "[IPv6:2001:db8::1]" (RFC 5321, 4.1.3). Returns 1 when the domain is one, with its
+ * address in r.
+ */
 static int literal(const char *domain, struct sotto_dns_record *r)
 {
 	char text[INET6_ADDRSTRLEN] = "";
@@ -205,10 +214,11 @@ static void begin(struct sotto_mx_lookup *l, const char *domain)
 	}
 }
 
-struct sotto_mx_lookup *sotto_mx_lookup(struct sotto_mx *mx, const char *domain, unsigned timeout_ms,
-					sotto_mx_done *done, void *arg)
+struct sotto_mx_lookup *sotto_mx_lookup(struct sotto_mx *mx, const char *domain,
+					unsigned timeout_ms, sotto_mx_done *done, void *arg)
 {
-	struct timeval timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	struct timeval timeout = {(time_t)(timeout_ms / 1000),
+				  (suseconds_t)(timeout_ms % 1000) * 1000};
 	struct sotto_mx_lookup *l = calloc(1, sizeof *l);
 
 	if (l == NULL)

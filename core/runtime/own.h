@@ -9,8 +9,9 @@
 #include <sys/socket.h>
 
 /*
- * Asks the kernel, at this moment, through a datagram socket that sends nothing; 127/8, 0/8, :: and ::1 are always
- * own, a v4-mapped address is what it maps to. Not known, no descriptor to be had, no route: false.
+ * Asks the kernel, at this moment, through a datagram socket that sends nothing; 127/8, 0/8, :: and
+ * ::1 are always own, a v4-mapped address is what it maps to. Not known, no descriptor to be had,
+ * no route: false.
  */
 bool sotto_own_address(const struct sockaddr *sa);
 

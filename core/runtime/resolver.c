@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The seam between c-ares and libevent, for mx.c: one event for each socket that c-ares opens, one timer. It looks
- * at no reply, and never blocks after sotto_resolver_open.
+ * The seam between c-ares and libevent, for mx.c: one event for each socket that c-ares opens, one
+ * timer. It looks at no reply, and never blocks after sotto_resolver_open.
  */
 #define CARES_NO_DEPRECATED	/* the calls that 1.18 has are marked as old by 1.34 */
 #include "core/runtime/resolver.h"
@@ -27,7 +27,7 @@ struct sotto_resolver {
 	struct event_base *base;
 	ares_channel channel;
 	struct event *timer;
-	LIST_HEAD(, watch) watches;
+	LIST_HEAD(watch_list, watch) watches;
 };
 
 struct question {
@@ -86,7 +86,10 @@ static void drop_watch(struct watch *w)
 	free(w);
 }
 
-/* c-ares opened a socket, waits for something else on it, or (neither) closes it. Without memory it times out. */
+/*
+ * c-ares opened a socket, waits for something else on it, or (neither) closes it. Without memory it
+ * times out.
+ */
 static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
 {
 	struct sotto_resolver *r = arg;
@@ -100,16 +103,17 @@ static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
 		return;
 	*w = (struct watch){ .resolver = r, .fd = fd };
 	LIST_INSERT_HEAD(&r->watches, w, link);
-	w->event = event_new(r->base, fd,
-			     (short)(EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0)),
-			     on_socket, w);
+	w->event = event_new(
+		r->base, fd,
+		(short)(EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0)),
+		on_socket, w);
 	if (w->event == NULL || event_add(w->event, NULL) != 0)
 		drop_watch(w);
 }
 
 /*
- * What 1.18 does not have. A socket for each question, because up to 1.34.5 one empty datagram makes c-ares deaf on the socket
- * that it came to; and no cache, which has no bound.
+ * What 1.18 does not have. A socket for each question, because up to 1.34.5 one empty datagram
+ * makes c-ares deaf on the socket that it came to; and no cache, which has no bound.
  */
 static int newer_options(struct ares_options *options)
 {
@@ -166,12 +170,16 @@ struct sotto_resolver *sotto_resolver_open(struct event_base *base, const char *
 
 void sotto_resolver_close(struct sotto_resolver *r)
 {
+	struct watch *w, *next;
+
 	if (r == NULL)
 		return;
 	ares_destroy(r->channel);
 	ares_library_cleanup();
-	while (!LIST_EMPTY(&r->watches))
-		drop_watch(LIST_FIRST(&r->watches));
+	for (w = LIST_FIRST(&r->watches); w != NULL; w = next) {
+		next = LIST_NEXT(w, link);
+		drop_watch(w);
+	}
 	event_free(r->timer);
 	free(r);
 }

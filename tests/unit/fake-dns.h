@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A name server for tests, on loopback and the test's own loop: UDP, and TCP for what is longer than 1,232 octets. It
- * answers from a table, or with whatever octets the test makes up.
+ * A name server for tests, on loopback and the test's own loop: UDP, and TCP for what is longer
+ * than 1,232 octets. It answers from a table, or with whatever octets the test makes up.
  */
 #ifndef SOTTO_TESTS_FAKE_DNS_H
 #define SOTTO_TESTS_FAKE_DNS_H
@@ -131,8 +131,12 @@ static inline void fake_record(struct fake_msg *m, const struct fake_rr *rr)
 	}
 }
 
-/* All that the zone has for a name and a type. A CNAME's record comes with those of its target. Returns 0: silence. */
-static inline int fake_lookup(struct fake_dns *dns, const char *name, unsigned type, struct fake_msg *m)
+/*
+ * All that the zone has for a name and a type. A CNAME's record comes with those of its target.
+ * Returns 0: silence.
+ */
+static inline int fake_lookup(struct fake_dns *dns, const char *name, unsigned type,
+			      struct fake_msg *m)
 {
 	unsigned rcode = 3;
 
@@ -161,7 +165,8 @@ static inline int fake_lookup(struct fake_dns *dns, const char *name, unsigned t
 	return 1;
 }
 
-static inline int fake_answer(struct fake_dns *dns, const uint8_t *q, size_t len, struct fake_msg *m)
+static inline int fake_answer(struct fake_dns *dns, const uint8_t *q, size_t len,
+			      struct fake_msg *m)
 {
 	char name[1024] = "";
 	size_t at = 12, n = 0;
@@ -235,9 +240,11 @@ static inline void fake_on_gone(struct bufferevent *b, short what, void *arg)
 	bufferevent_free(b);
 }
 
-static inline void fake_on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *from, int len, void *arg)
+static inline void fake_on_accept(struct evconnlistener *l, evutil_socket_t fd,
+				  struct sockaddr *from, int len, void *arg)
 {
-	struct bufferevent *b = bufferevent_socket_new(evconnlistener_get_base(l), fd, BEV_OPT_CLOSE_ON_FREE);
+	struct bufferevent *b =
+		bufferevent_socket_new(evconnlistener_get_base(l), fd, BEV_OPT_CLOSE_ON_FREE);
 
 	(void)from;
 	(void)len;
@@ -245,9 +252,10 @@ static inline void fake_on_accept(struct evconnlistener *l, evutil_socket_t fd, 
 	bufferevent_enable(b, EV_READ | EV_WRITE);
 }
 
-static inline void fake_dns_start(struct fake_dns *dns, struct event_base *base, const struct fake_rr *zone)
+static inline void fake_dns_start(struct fake_dns *dns, struct event_base *base,
+				  const struct fake_rr *zone)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof at;
 
 	*dns = (struct fake_dns){ .zone = zone };
@@ -257,9 +265,9 @@ static inline void fake_dns_start(struct fake_dns *dns, struct event_base *base,
 		if (bind(dns->fd, (struct sockaddr *)&at, sizeof at) != 0 ||
 		    getsockname(dns->fd, (struct sockaddr *)&at, &len) != 0)
 			abort();
-		dns->listener = evconnlistener_new_bind(base, fake_on_accept, dns,
-							LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
-							(struct sockaddr *)&at, sizeof at);
+		dns->listener = evconnlistener_new_bind(
+			base, fake_on_accept, dns, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+			16, (struct sockaddr *)&at, sizeof at);
 		if (dns->listener == NULL)
 			close(dns->fd);
 	}
@@ -267,7 +275,8 @@ static inline void fake_dns_start(struct fake_dns *dns, struct event_base *base,
 		abort();
 	dns->event = event_new(base, dns->fd, EV_READ | EV_PERSIST, fake_on_udp, dns);
 	event_add(dns->event, NULL);
-	(void)snprintf(dns->servers, sizeof dns->servers, "127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
+	(void)snprintf(dns->servers, sizeof dns->servers, "127.0.0.1:%u",
+		       (unsigned)ntohs(at.sin_port));
 }
 
 static inline void fake_dns_stop(struct fake_dns *dns)

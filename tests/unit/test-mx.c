@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * mx.h's promises: the order of RFC 5321, 5.1, every answer told apart, nothing hostile in a reply does harm.
+ * mx.h's promises: the order of RFC 5321, 5.1, every answer told apart, nothing hostile in a reply
+ * does harm.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,9 +15,12 @@
 #include "core/runtime/own.h"
 #include "tests/unit/fake-dns.h"
 
-/* ---- the reader ------------------------------------------------------------------------------------------- */
+/* ---- the reader ------------------------------------------------------------------------------ */
 
-/* Reads a copy of exactly that length, so that a sanitizer sees one octet too many. Returns the records, or -1. */
+/*
+ * Reads a copy of exactly that length, so that a sanitizer sees one octet too many. Returns the
+ * records, or -1.
+ */
 static int read_all(const uint8_t *msg, size_t len, struct sotto_dns_record *last)
 {
 	uint8_t *copy = malloc(len > 0 ? len : 1);
@@ -127,7 +131,8 @@ static void a_reply_changed_anywhere_is_harmless(void **state)
 /* The name of an MX record, made of these octets and nothing else. */
 static void expect_name(const void *octets, size_t n, bool odd, const char *text)
 {
-	struct fake_msg *m = reply_to("example.org");	/* the name is at 12, the answer at 29, its name at 43 */
+	/* the name is at 12, the answer at 29, its name at 43 */
+	struct fake_msg *m = reply_to("example.org");
 	struct sotto_dns_record rec;
 
 	fake_head(m, FAKE_MX, 2 + n);
@@ -166,14 +171,18 @@ static void a_name_that_is_no_host_name_is_odd(void **state)
 	memset(label, 'a', sizeof label);
 	label[0] = 63;
 	label[64] = 0;
-	expect_name(label, 65, false, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	expect_name(label, 65, false,
+		    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 	for (size_t i = 0; i < sizeof longest; i++)
 		longest[i] = i % 2 ? 'a' : 1;
 	longest[254] = 0;	/* 126 labels */
 	expect_name(longest + 2, 253, false,
-		    "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
-		    "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
-		    "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a");
+		    "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
+		    "a.a.a."
+		    "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
+		    "a.a.a."
+		    "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
+		    "a.a.a");
 	longest[254] = 1;
 	expect_name(longest, 256, true, "");
 }
@@ -218,7 +227,7 @@ static void a_domain_is_taken_only_if_it_is_one(void **state)
 	expect_host_name(text, NULL);
 }
 
-/* ---- order ------------------------------------------------------------------------------------------------ */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static bool never(const struct sockaddr *sa)
 {
@@ -246,9 +255,11 @@ static const char *text_of(const struct sotto_mx_address *a)
 	static char text[INET6_ADDRSTRLEN];
 
 	if (a->to.ss_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)&a->to)->sin_addr, text, sizeof text);
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)&a->to)->sin_addr, text,
+			  sizeof text);
 	else
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)&a->to)->sin6_addr, text, sizeof text);
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)&a->to)->sin6_addr, text,
+			  sizeof text);
 	return text;
 }
 
@@ -344,14 +355,15 @@ static void at_most_ten_addresses_and_each_once(void **state)
 	for (size_t i = 0; i < a.n; i++) {
 		assert_true(i == 0 || a.at[i].preference >= a.at[i - 1].preference);
 		for (size_t k = 0; k < i; k++)
-			assert_memory_not_equal(&a.at[i].to, &a.at[k].to, sizeof(struct sockaddr_in));
+			assert_memory_not_equal(&a.at[i].to, &a.at[k].to,
+						sizeof(struct sockaddr_in));
 	}
 }
 
 static void where_no_mail_can_go_is_left_out(void **state)
 {
-	static const char *const bad[] = { "224.0.0.1", "255.255.255.255", "240.0.0.1", "ff02::1", "fe80::1",
-					   "::ffff:224.0.0.1" };
+	static const char *const bad[] = {"224.0.0.1", "255.255.255.255", "240.0.0.1",
+					  "ff02::1",   "fe80::1",	  "::ffff:224.0.0.1"};
 	struct sotto_mx_hosts h = { 0 };
 	struct sotto_mx_answer a;
 
@@ -425,12 +437,13 @@ static void our_own_addresses_are_known(void **state)
 	assert_false(sotto_own_address(&(struct sockaddr){ .sa_family = AF_UNIX }));
 	assert_int_equal(getifaddrs(&all), 0);
 	for (struct ifaddrs *i = all; i != NULL; i = i->ifa_next)
-		if (i->ifa_addr != NULL && (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6))
+		if (i->ifa_addr != NULL &&
+		    (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6))
 			assert_true(sotto_own_address(i->ifa_addr));
 	freeifaddrs(all);
 }
 
-/* ---- lookups ---------------------------------------------------------------------------------------------- */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 struct lab {
 	struct event_base *base;
@@ -666,7 +679,8 @@ static void without_mx_the_domain_itself_is_the_host(void **state)
 {
 	expect_one(*state, "implicit.org", "implicit.org", "127.0.1.3");
 	expect_status(*state, "nothing.org", SOTTO_MX_NO_ADDRESS);
-	expect_status(*state, "dangling.org", SOTTO_MX_NO_ADDRESS);	/* it has an MX, so its own address is none */
+	/* it has an MX, so its own address is none */
+	expect_status(*state, "dangling.org", SOTTO_MX_NO_ADDRESS);
 }
 
 static void null_mx_is_told_from_the_rest(void **state)
@@ -711,9 +725,23 @@ static void literals_need_no_question(void **state)
 
 static void what_is_no_domain_is_not_asked_for(void **state)
 {
-	static const char *const bad[] = { "", ".", "[", "[]", "[127.0.0.1", "127.0.0.1]", "[127.0.0.1.2]", "[2001:db8::7]",
-		"[IPv6:]", "[IPv6:127.0.0.1]", "[IPv6:2001:db8::7", "a b", "a\r\nb", "caf\xc3\xa9.org", "a..b",
-		"[IPv6:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111]" };
+	static const char *const bad[] = {
+		"",
+		".",
+		"[",
+		"[]",
+		"[127.0.0.1",
+		"127.0.0.1]",
+		"[127.0.0.1.2]",
+		"[2001:db8::7]",
+		"[IPv6:]",
+		"[IPv6:127.0.0.1]",
+		"[IPv6:2001:db8::7",
+		"a b",
+		"a\r\nb",
+		"caf\xc3\xa9.org",
+		"a..b",
+		"[IPv6:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111]"};
 	struct lab *lab = *state;
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -729,20 +757,22 @@ static void we_are_recognised(void **state)
 
 static void hostile_replies_are_harmless(void **state)
 {
-	static const char *const names[] = { "empty.bad", "short.bad", "counts.bad", "truncated.bad", "loop.bad",
-					     "long.bad", "odd.bad", "bomb.bad" };
+	static const char *const names[] = {"empty.bad", "short.bad", "counts.bad", "truncated.bad",
+					    "loop.bad",	 "long.bad",  "odd.bad",    "bomb.bad"};
 	struct lab *lab = *state;
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		assert_true(look(lab, names[i], 1500)->status < 0);
-	expect_one(lab, "implicit.org", "implicit.org", "127.0.1.3");	/* and the resolver still works */
+	/* and the resolver still works */
+	expect_one(lab, "implicit.org", "implicit.org", "127.0.1.3");
 }
 
 static void thousands_of_records_come_over_tcp_and_few_are_used(void **state)
 {
 	const struct sotto_mx_answer *a = look(*state, "thousands.bad", 10000);
 
-	assert_int_equal(a->n, SOTTO_MX_HOST_ADDRESSES);	/* h1 to h10 are kept; h7 has 3000 addresses */
+	/* h1 to h10 are kept; h7 has 3000 addresses */
+	assert_int_equal(a->n, SOTTO_MX_HOST_ADDRESSES);
 	assert_string_equal(a->at[0].host, "h7");
 	assert_int_equal(a->at[0].preference, 7);
 }
@@ -768,7 +798,8 @@ static void after_cancel_nothing_is_heard(void **state)
 	struct lab *lab = *state;
 	struct sotto_mx_lookup *l;
 
-	for (int rounds = 0; rounds < 12; rounds++) {	/* before the question, after it, after its answers ... */
+	/* before the question, after it, after its answers ... */
+	for (int rounds = 0; rounds < 12; rounds++) {
 		l = sotto_mx_lookup(lab->mx, "half.org", 10000, on_answer, lab);
 		for (int i = 0; i < rounds; i++)
 			event_base_loop(lab->base, EVLOOP_NONBLOCK);
