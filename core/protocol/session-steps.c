@@ -161,15 +161,29 @@ bool sotto_take_early_net(struct sotto_session *s)
 	return true;
 }
 
+/* Encryption is required, but our mail server ends the session (421, or a close): that much may be said in the clear. */
+static bool pass_last_words(struct sotto_session *s, enum sotto_cause cause)
+{
+	struct sotto_buffer *in = &s->in[SOTTO_MTA];
+	struct sotto_reply reply;
+
+	if (sotto_smtp_reply(sotto_buffer_head(in), sotto_buffer_len(in), &reply) == SOTTO_FOUND_PART && !s->eof[SOTTO_MTA])
+		return false;
+	s->report.outcome = SOTTO_OUTCOME_REFUSED;
+	if (s->report.cause == SOTTO_CAUSE_NONE)
+		s->report.cause = cause;
+	(void)sotto_buffer_move(&s->out[SOTTO_NET], in);
+	sotto_go_end(s, SOTTO_NET, NULL);
+	return true;
+}
+
 bool sotto_take_early_mta(struct sotto_session *s)
 {
-	if (s->config.clear != SOTTO_CLEAR_PASS && s->config.role == SOTTO_ACCEPT) {
-		/* our mail server ends the session (421, or a close): that much may be said in the clear */
-		(void)sotto_buffer_move(&s->out[SOTTO_NET], &s->in[SOTTO_MTA]);
-		sotto_go_end(s, SOTTO_NET, NULL);
-		return true;
-	}
-	sotto_go_clear(s, s->eof[SOTTO_MTA] ? SOTTO_CAUSE_ENDED : SOTTO_CAUSE_EARLY);
+	enum sotto_cause cause = s->eof[SOTTO_MTA] ? SOTTO_CAUSE_ENDED : SOTTO_CAUSE_EARLY;
+
+	if (s->config.clear != SOTTO_CLEAR_PASS && s->config.role == SOTTO_ACCEPT)
+		return pass_last_words(s, cause);
+	sotto_go_clear(s, cause);
 	return true;
 }
 
