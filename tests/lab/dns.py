@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: ISC
+"""The lab's name server: NSD, serving the whole tree from the root, so that every name has an answer at once."""
+
+import socket
+import struct
+
+from . import wait
+
+CONF = """server:
+  username: nsd
+  zonesdir: /etc/nsd
+  database: ""
+  pidfile: /run/nsd.pid
+  xfrd-reload-timeout: 0
+remote-control:
+  control-enable: no
+zone:
+  name: .
+  zonefile: root.zone
+"""
+
+
+def _question(name, kind):
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.strip(".").split(".") if part)
+    return struct.pack(">HHHHHH", 0x5054, 0, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", kind, 1)
+
+
+class NameServer:
+    """Records are lines of a zone file ("a.example. MX 10 mx.a.example."); set() replaces them all."""
+
+    def __init__(self, host):
+        self.host = host
+        self.records = []
+        self._serial = 0
+        self._daemon = None
+
+    @property
+    def resolv_conf(self):
+        return f"nameserver {self.host.v4}\noptions timeout:2 attempts:2\n"
+
+    def start(self):
+        self.host.write("/etc/nsd/nsd.conf", CONF)
+        self._write()
+        self._daemon = self.host.popen(["nsd", "-d", "-c", "/etc/nsd/nsd.conf"], stderr=open(self.host.folder / "nsd.log", "wb"))
+        self._await_serial()
+
+    def set(self, records):
+        """Serves these records from now on; returns once it does."""
+        self.records = list(records)
+        self._write()
+        if self._daemon:
+            pid = self.host.read("/run/nsd.pid").strip().decode()
+            self.host.run(["sh", "-c", f"kill -HUP {pid}"])
+            self._await_serial()
+
+    def add(self, *records):
+        self.set(self.records + list(records))
+
+    def _write(self):
+        self._serial += 1
+        lines = ["$TTL 60", f". SOA ns.lab. root.lab. {self._serial} 60 60 60 5", ". NS ns.lab.", f"ns.lab. A {self.host.v4}"]
+        self.host.write("/etc/nsd/root.zone", "\n".join(lines + self.records) + "\n")
+
+    def _await_serial(self):
+        wait.until(self._serves, [self.host.folder], 10, "the lab's name server serves its new zone")
+
+    def _serves(self):
+        """NSD writes its log when it has started and when it has loaded a zone; each time it is asked what it serves."""
+        with self.host.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.2)
+            for _ in range(50):
+                try:
+                    sock.connect((self.host.v4, 53))
+                    sock.send(_question("", 6))
+                    answer = sock.recv(4096)
+                except (TimeoutError, ConnectionError):
+                    return False
+                if struct.pack(">I", self._serial) in answer:
+                    return True
+                if answer[3] & 15 not in (0, 2):
+                    return False
+        return False

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: ISC
+"""Debian roots made by mmdebstrap, kept under build/lab/roots and never written to afterwards.
+
+A root is known by its kind, its release and a hash of its recipe, so that a changed recipe makes a new root. Which mirror
+it comes from is the machine's own apt configuration's business.
+"""
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from .paths import ROOTS, Failed, Missing
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+PUBLIC = {"main": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
+
+# What sotto-session is linked with; Debian 13 renamed two of them.
+SOTTO = {
+    "bookworm": ["libevent-core-2.1-7", "libc-ares2", "libtomcrypt1", "libinih1"],
+    "trixie": ["libevent-core-2.1-7t64", "libcares2", "libtomcrypt1", "libinih1"],
+}
+
+KINDS = {
+    "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks"], "sotto": True},
+    "dns": {"packages": ["nsd"], "sotto": False},
+}
+
+OPTIONS = ["--variant=essential", "--mode=root", "--format=directory",
+           "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
+           "--dpkgopt=path-exclude=/usr/share/locale/*",
+           "--aptopt=Apt::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""]
+
+
+def recipe(kind, release):
+    """Everything that makes a root what it is, mirror excepted."""
+    what = KINDS[kind]
+    packages = what["packages"] + (SOTTO[release] if what["sotto"] else [])
+    return {"format": 1, "release": release, "packages": packages, "options": OPTIONS}
+
+
+def name(kind, release):
+    text = json.dumps(recipe(kind, release), sort_keys=True)
+    return f"{kind}-{release}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _codename():
+    with open("/etc/os-release", encoding="utf-8") as f:
+        found = re.search(r"^VERSION_CODENAME=(\w+)", f.read(), re.M)
+    return found.group(1) if found else ""
+
+
+def mirrors():
+    """The machine's own mirrors for Debian and its security updates, Debian's public ones where it has none."""
+    found = dict(PUBLIC)
+    own = _codename()
+    want = {own: "main", f"{own}-security": "security"}
+    listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+                             "Created-By: Packages"], capture_output=True, text=True, check=False).stdout
+    for line in listed.splitlines():
+        uri, release, component = line.split(" ")
+        if component == "main" and release in want and "debian" in uri.rsplit("//", 1)[-1]:
+            found[want.pop(release)] = uri.rstrip("/")
+    return found
+
+
+def _apt_options():
+    """How the machine's apt reaches its mirrors: proxies, certificates, a clock that is off."""
+    dump = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=False).stdout
+    wanted = re.compile(r'^(Acquire::(https?(::\S+)?::(Proxy\S*|Verify\S*|CaInfo|CaPath|Timeout)|Check-Date|Check-Valid-Until'
+                        r'|ForceIPv4|ForceIPv6|Retries)) "(.+)";$', re.M)
+    return [f'--aptopt={m.group(1)} "{m.group(m.lastindex)}"' for m in wanted.finditer(dump)]
+
+
+def _make(kind, release, path):
+    have = mirrors()
+    sources = [f"deb [signed-by={KEYRING}] {have['main']} {release} main",
+               f"deb [signed-by={KEYRING}] {have['security']} {release}-security main"]
+    part = path.with_name(path.name + ".part")
+    log = path.with_name(path.name + ".log")
+    subprocess.run(["rm", "-rf", "--one-file-system", str(part)], check=True)
+    command = ["mmdebstrap", *OPTIONS, *_apt_options(), "--include=" + ",".join(recipe(kind, release)["packages"]),
+               release, str(part), *sources]
+    with open(log, "wb") as out:
+        out.write((" ".join(command) + "\n").encode())
+        out.flush()
+        result = subprocess.run(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, check=False)
+    if result.returncode != 0:
+        with open(log, encoding="utf-8", errors="replace") as f:
+            end = "".join(f.readlines()[-12:])
+        raise Failed(f"Debian's packages for a {release} root cannot be had: mmdebstrap failed. Its log is {log}, and ends:\n{end}")
+    part.rename(path)
+
+
+def _forget_older(kind, release, keep):
+    for old in ROOTS.glob(f"{kind}-{release}-*"):
+        if not old.name.startswith(keep.name):
+            subprocess.run(["rm", "-rf", "--one-file-system", str(old)], check=True)
+
+
+def get(kind, release, say=lambda text: None):
+    """The path of a root that is complete. Made now if it isn't there; two runs at once wait for each other."""
+    if not shutil.which("mmdebstrap"):
+        raise Missing("mmdebstrap is missing; `sh tests/setup/need demo` installs it.")
+    ROOTS.mkdir(parents=True, exist_ok=True)
+    path = ROOTS / name(kind, release)
+    with open(ROOTS / f".{kind}-{release}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.is_dir():
+            say(f"making a Debian root ({kind}, {release}); this happens once")
+            _make(kind, release, path)
+            _forget_older(kind, release, path)
+    return path
+
+
+def get_all(wanted, say=lambda text: None):
+    """The same for several (kind, release) at a time."""
+    wanted = sorted(set(wanted))
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(zip(wanted, pool.map(lambda one: get(*one, say=say), wanted)))
