@@ -16,7 +16,7 @@ class Stream:
     when: float         # of its first packet
     first: int = 0      # sequence number of the first octet
     parts: dict = field(default_factory=dict)   # offset in the stream: octets
-    ended: bool = False
+    times: dict = field(default_factory=dict)   # offset: when it was recorded
 
     def octets(self):
         """All of the stream, retransmissions once; a gap is left out (and the string around it then is not found whole)."""
@@ -86,6 +86,7 @@ class Wire:
             offset = (sequence - stream.first) % (1 << 32)
             if offset < 1 << 31 and len(stream.parts.get(offset, b"")) < len(payload):
                 stream.parts[offset] = payload
+                stream.times.setdefault(offset, when)
 
     def octets(self, stream):
         if id(stream) not in self._octets:
