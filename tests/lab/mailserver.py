@@ -226,7 +226,7 @@ class Exim(MailServer):
         def up():
             if self._daemon.poll() is not None:
                 raise Failed(f"exim4 on {self.name} does not start: {(self.host.folder / 'exim4.err').read_text()[-2000:]}")
-            return any("daemon started: pid=" in line for line in self.log()[before:])
+            return sum("daemon started: pid=" in line or "End queue run" in line for line in self.log()[before:]) >= 2
         wait.until(up, [self.host.path(self.log_path).parent, self.host.folder], PATIENCE, f"exim4 on {self.name} is up")
 
     def stop(self):

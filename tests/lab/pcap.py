@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, field
 
 
-@dataclass
+@dataclass(eq=False)
 class Stream:
     """One direction of one TCP connection."""
     source: tuple       # (address, port)
@@ -101,14 +101,24 @@ class Wire:
         """The streams from servers on that port to clients."""
         return [s for s in self.streams if s.source[1] == port and source in (None, s.source[0]) and target in (None, s.target[0])]
 
+    def between(self, one, other):
+        """The streams between these two addresses, both ways."""
+        return [s for s in self.streams if {s.source[0], s.target[0]} == {one, other}]
+
     def reverse(self, stream):
         """The other direction of the same connection."""
-        return next(s for s in self.streams if s.source == stream.target and s.target == stream.source and s.when >= stream.when - 5)
+        ends = [s for s in self.streams if s.source == stream.target and s.target == stream.source]
+        return min(ends, key=lambda s: abs(s.when - stream.when))
 
-    def find(self, *wanted):
-        """Which of these texts can be read on the wire, in a packet or in a stream, in any case, plain or in base64."""
-        heaps = [self.raw.lower()] + [self.octets(s).lower() for s in self.streams]
-        exact = [self.raw] + [self.octets(s) for s in self.streams]
+    def find(self, *wanted, streams=None):
+        """
+        Which of these texts can be read on the wire: in the recording as it is or in a stream (or in the given streams
+        only), in any case, plain or in base64.
+        """
+        exact = [self.octets(s) for s in self.streams if streams is None or s in streams]
+        if streams is None:
+            exact.append(self.raw)
+        heaps = [heap.lower() for heap in exact]
         found = []
         for text in wanted:
             octets = text if isinstance(text, bytes) else text.encode()

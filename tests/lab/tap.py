@@ -67,4 +67,4 @@ def learn(wire, stream):
     return Learnt(hosts, _match(rb"^MAIL FROM:<([^>]*)>", sent), _match(rb"^RCPT TO:<([^>]*)>", sent), _match(rb"^Subject: (.*)\r$", sent),
                   body.group(1).decode(errors="replace").splitlines() if body else [], (len(sent), len(said)),
                   (len(records(_sealed_part(sent, rb"^XSOTTO 1 \d+\r\n", HELLO["client"]))),
-                   len(records(_sealed_part(said, rb"^220 [^\r]*\r\n(?=[^2])", HELLO["server"])))), turns(wire, stream))
+                   len(records(_sealed_part(said, rb"^250 [^\r\n]*\r\n220 [^\r\n]*\r\n", HELLO["server"])))), turns(wire, stream))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: ISC
+"""The hosts of the lab, started once for all tests, and the proof that nothing of them is left."""
+
+import os
+import shutil
+
+import pytest
+
+from .lab import Lab
+from .paths import STAGED, Missing
+from .watch import Watch
+
+RELEASES = {"a": "bookworm", "b": "bookworm", "c": "trixie", "d": "trixie", "p": "bookworm"}
+VERSIONS = {"bookworm": "4.96", "trixie": "4.98"}
+PAIRS = [("a", "b"), ("a", "c"), ("c", "a"), ("c", "d")]
+SELECTOR = "MAIN_LOG_SELECTOR = +smtp_protocol_error +smtp_syntax_error +tls_certificate_verified +tls_peerdn +pipelining +8bitmime"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--without-sotto", action="store_true", help="a control: all hosts without Sotto; everything must be readable")
+
+
+@pytest.fixture(scope="session")
+def sealing(request):
+    """False in the control run without Sotto."""
+    return not request.config.getoption("--without-sotto")
+
+
+@pytest.fixture(scope="session")
+def lab(request, sealing):
+    """Four hosts with Sotto, a and b with Exim 4.96, c and d with 4.98, and p, a host that never heard of it."""
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def say(text):
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"lab: {text}")
+
+    if sealing and not (STAGED / "usr/lib/sotto/exim-sotto.so").exists():
+        pytest.exit(f"{STAGED} holds no Sotto; `make staged` puts it there", 1)
+    try:
+        made = Lab(say)
+    except Missing as why:
+        pytest.exit(str(why), 1)
+    failed = request.session.testsfailed
+    with made:
+        made.prepare(*{("exim", release) for release in RELEASES.values()})
+        for letter, release in RELEASES.items():
+            server = made.mail_host("exim", release, letter, ["anna", "bert", "carl"])
+            server.macros.append(SELECTOR)
+            server.sotto = sealing and letter != "p"
+            if server.sotto:
+                server.install_sotto()
+            server.configure()
+        made.start_all()
+        yield made
+        for server in made.servers.values():
+            keep_log(made, server)
+    nothing_left(made)
+    if request.session.testsfailed == failed:
+        for recording in made.folder.glob("*.pcap"):
+            recording.unlink()
+
+
+def keep_log(lab, server):
+    """The mail server's logs outlive its root."""
+    for name in ("mainlog", "rejectlog", "paniclog"):
+        text = server.host.read(f"/var/log/exim4/{name}")
+        if text:
+            (lab.folder / server.name / name).write_bytes(text)
+
+
+def nothing_left(lab):
+    """No process of ours is in any namespace of ours, and none of our names is among the machine's mounts or interfaces."""
+    gone = {space for host in lab.hosts for space in host.namespaces.values()}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        for kind in ("net", "mnt", "pid"):
+            try:
+                assert os.readlink(f"/proc/{pid}/ns/{kind}") not in gone, f"process {pid} has outlived the lab"
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                pass
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        assert str(lab.folder) not in mounts.read(), "a mount has outlived the lab"
+
+
+@pytest.fixture(params=PAIRS, ids=lambda pair: "-to-".join(VERSIONS[RELEASES[letter]] for letter in pair))
+def pair(lab, request):
+    """(origin, target): each version to each."""
+    return tuple(lab.servers[letter] for letter in request.param)
+
+
+@pytest.fixture(params=["a", "c"], ids=lambda letter: VERSIONS[RELEASES[letter]])
+def server(lab, request):
+    """One host of each version, where the other side is a client or a host without Sotto."""
+    return lab.servers[request.param]
+
+
+@pytest.fixture
+def stranger(lab):
+    """A host without Sotto."""
+    return lab.servers["p"]
+
+
+@pytest.fixture
+def watch(lab, sealing, request):
+    with Watch(lab, request.node.name, sealing) as one:
+        yield one
+
+
+@pytest.fixture
+def needs_sotto(sealing):
+    """For a test that has nothing to say without Sotto."""
+    if not sealing:
+        pytest.skip("a run without Sotto")
+
+
+@pytest.fixture(autouse=True)
+def tidy(lab):
+    """After each test: Exim had no reason to panic; queues, mailboxes, and what hosts remember of each other are empty."""
+    yield
+    panic = {server.name: server.host.read("/var/log/exim4/paniclog").decode(errors="replace") for server in lab.servers.values()}
+    for server in lab.servers.values():
+        server.clear_queue()
+        server.empty()
+        server.forget()
+        server.host.path("/var/log/exim4/paniclog").unlink(missing_ok=True)
+        for hints in server.host.path("/var/spool/exim4/db").glob("*"):
+            hints.unlink() if hints.is_file() else shutil.rmtree(hints)
+    assert not any(panic.values()), panic

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: ISC
+"""A client as bare as telnet: sends the octets that it is told to, reads replies, knows nothing else."""
+
+import socket
+
+
+class Bare:
+    """with Bare(from_host, to_host) as client: client.reply(); client.say("EHLO x") …"""
+
+    def __init__(self, host, target, port=25, family=socket.AF_INET, seconds=30):
+        self.sock = host.socket(family, socket.SOCK_STREAM)
+        self.sock.settimeout(seconds)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.connect((target.v4 if family == socket.AF_INET else target.v6, port))
+        self._in = self.sock.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._in.close()
+        self.sock.close()
+
+    def send(self, octets):
+        self.sock.sendall(octets)
+
+    def reply(self):
+        """One whole reply, its lines without their ends; empty at the end of the stream."""
+        lines = []
+        while True:
+            line = self._in.readline(4096)
+            if not line:
+                return lines
+            lines.append(line.rstrip(b"\r\n").decode(errors="replace"))
+            if line[3:4] != b"-":
+                return lines
+
+    def say(self, line):
+        """Sends a line, returns the reply to it."""
+        self.send(line.encode() + b"\r\n")
+        return self.reply()
+
+    def ask(self, line, code):
+        """The same, and the reply must begin with that code."""
+        got = self.say(line)
+        assert got and got[-1].startswith(str(code)), f"{line} was answered with {got}"
+        return got
+
+    def closed(self):
+        """True when the other side has closed and nothing more comes."""
+        return self._in.read(1) == b""
