@@ -3,11 +3,13 @@
 
 import ctypes
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from .paths import Failed, Missing
@@ -115,6 +117,35 @@ class Host:
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, proto=0):
         """A socket in the host's network."""
         return self.in_network(socket.socket, family, kind, proto)
+
+    def processes(self):
+        """[(pid, name, state)] of all that runs in the host, numbered as the machine does."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{pid}/ns/pid") == self.namespaces["pid"]:
+                    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+                        name, _, rest = f.read().partition("(")[2].rpartition(") ")
+                    found.append((int(pid), name, rest[0]))
+            except (FileNotFoundError, ProcessLookupError, IndexError):
+                pass
+        return found
+
+    def await_quiet(self, busy, seconds=40):
+        """Waits for the end of every process that busy(name, state) is true of; returns those that did not end in time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = [one for one in self.processes() if busy(*one[1:])]
+            if not left or time.monotonic() > deadline:
+                return left
+            try:
+                pidfd = os.pidfd_open(left[0][0])
+            except ProcessLookupError:
+                continue
+            try:
+                select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))
+            finally:
+                os.close(pidfd)
 
     def write(self, inside, text, mode=0o644):
         path = self.path(inside)

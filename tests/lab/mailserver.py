@@ -48,8 +48,11 @@ class MailServer:
         """The ids of what waits in the queue."""
         raise NotImplementedError
 
-    def run_queue(self):
-        """Tries now to deliver all that waits, and returns when it has been tried."""
+    def run_queue(self, one_connection=False):
+        """
+        Tries now to deliver all that waits, and returns when it has been tried. one_connection: so that messages for one
+        host follow each other down one connection.
+        """
         raise NotImplementedError
 
     def set_sotto_lines(self, on):
@@ -238,16 +241,19 @@ class Exim(MailServer):
         self._daemon = None
 
     @contextlib.contextmanager
-    def configured(self, *macros, files=None, debconf=None):
-        """With these lines in exim4.conf.localmacros (and files, and answers to debconf) for as long as the block runs."""
+    def configured(self, *macros, files=None, debconf=None, starttls=False):
+        """
+        With these lines in exim4.conf.localmacros (and files, and answers to debconf) for as long as the block runs.
+        starttls: without NO_STARTTLS.
+        """
         before = list(self.macros), dict(self.debconf), {path: self.host.read(path) for path in files or {}}
-        self.macros += macros
+        self.macros = [line for line in self.macros if not (starttls and line in self.NO_STARTTLS)] + list(macros)
         self.debconf.update(debconf or {})
-        for path, text in (files or {}).items():
-            self.host.write(path, text)
-        self.configure()
-        self.restart()
         try:
+            for path, text in (files or {}).items():
+                self.host.write(path, text)
+            self.configure()
+            self.restart()
             yield self
         finally:
             self.macros, self.debconf = before[0], before[1]
@@ -273,8 +279,8 @@ class Exim(MailServer):
     def queue(self):
         return re.findall(r"^ *\S+ +\S+ +(\S+-\S+-\S+) ", self.host.run(["exim4", "-bp"]).stdout.decode(), re.M)
 
-    def run_queue(self, *options):
-        self.host.run(["exim4", "-qff", *options], seconds=300)
+    def run_queue(self, one_connection=False):
+        self.host.run(["exim4", "-qqff" if one_connection else "-qff"], seconds=300)
 
     def clear_queue(self):
         ids = self.queue()

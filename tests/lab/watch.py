@@ -59,7 +59,7 @@ class Watch:
     def said(self, server, role, peer=None, outcome=None):
         """What Sotto logged on the server since the watch began."""
         return [one for one in sessions(server.sotto_log()[self.marks[server][1]:])
-                if one.role == role and outcome in (None, one.outcome) and (peer is None or peer.v4 in one.peer or peer.v6 in one.peer)]
+                if one.role == role and outcome in (None, one.outcome) and (peer is None or f"[{peer.v4}]" in one.peer or f"[{peer.v6}]" in one.peer)]
 
     def await_said(self, server, role, outcome, count=1):
         server.await_sotto(f"{role} .*outcome={outcome}", self.marks[server][1], count=count)
