@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Sessions that are open now: a file each under /run/sotto, named by the peer's address and port, for the trace header and for
+ * `sotto sessions`. Written aside and renamed. libc only: the Exim plugin reads it too.
+ *
+ * The writer holds a lock (flock) on its file for as long as it lives: a file that nobody locks was left behind by a process that
+ * was killed, is not believed, and is removed by the next sweep.
+ */
+#ifndef SOTTO_RUNTIME_LIVE_H
+#define SOTTO_RUNTIME_LIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "core/crypto/memory.h"
+
+struct sotto_live {
+	bool inbound;		/* the role accept */
+	bool sealed;
+	unsigned version;	/* of XSOTTO; 0 unless sealed */
+	char id[17];		/* the session id's first 8 octets in hex; "" unless sealed */
+	char adapter[16];
+	pid_t pid;
+	int64_t since;		/* seconds since 1970 */
+};
+
+/* A session's own file: its path and a descriptor that holds the lock. */
+struct sotto_live_file {
+	int fd;			/* -1: there is none */
+	char path[256];
+};
+
+/*
+ * Writes a session's file, the first time or again; an unlocked one in its place is replaced, a locked one of somebody else's
+ * too (the address and port are ours now). Never waits. 0, or -errno and f->fd is -1. Begin with *f = { .fd = -1 }.
+ */
+SOTTO_CHECKED int sotto_live_write(struct sotto_live_file *f, const char *dir, const struct sockaddr *peer, const struct sotto_live *live);
+
+/* Removes it, if it is still ours. Nothing where fd is -1. */
+void sotto_live_remove(struct sotto_live_file *f);
+
+/* 0 and *out; -errno: there is no such session, or its file is odd or nobody's (ENOENT, EPROTO, ESTALE), *out all zero. */
+SOTTO_CHECKED int sotto_live_read(const char *dir, const struct sockaddr *peer, struct sotto_live *out);
+
+/* Removes what dead sessions left behind; at most every 10 minutes, whoever calls (the time is that of a file in dir). */
+void sotto_live_sweep(const char *dir);
+
+#endif

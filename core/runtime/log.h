@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Log lines to syslog(3)'s socket, or to stderr, that never wait: a line that /dev/log does not take at once is dropped and counted,
+ * and the next line that gets through says how many were.
+ */
+#ifndef SOTTO_RUNTIME_LOG_H
+#define SOTTO_RUNTIME_LOG_H
+
+#include <stdbool.h>
+
+/* Opens the socket, which stays open: call it before a sandbox or a chroot. name stays the caller's. Never fails. */
+void sotto_log_open(const char *name, bool to_stderr);
+
+/* level: LOG_ERR, LOG_WARNING, LOG_INFO of syslog.h; facility is mail. At most 1000 octets; control characters become '?'. */
+__attribute__((format(printf, 2, 3))) void sotto_log(int level, const char *format, ...);
+
+/*
+ * The same, but at most one line a minute from all processes together for each name of a stamp file in `dir` (the state
+ * directory); where there can be no such file, every line. The next line says how many were withheld.
+ */
+__attribute__((format(printf, 4, 5))) void sotto_log_limited(const char *dir, const char *stamp, int level, const char *format, ...);
+
+#endif

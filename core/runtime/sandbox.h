@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The sandbox of a process that reads octets from the network: a seccomp filter made by libseccomp when Sotto is built
+ * (make-sandbox.c) and loaded with prctl(2), because a mail server's unit may forbid seccomp(2) itself. What is not allowed fails with
+ * EPERM; nothing is ever killed for a call.
+ */
+#ifndef SOTTO_RUNTIME_SANDBOX_H
+#define SOTTO_RUNTIME_SANDBOX_H
+
+#include "core/crypto/memory.h"
+
+enum sotto_sandbox {
+	SOTTO_SANDBOX_CONNECTING,	/* connections may still be made (redial, DNS), files of ours read and written */
+	SOTTO_SANDBOX_SETTLED		/* no new socket any more */
+};
+
+/*
+ * Both can be entered one after the other, never back. Also sets no_new_privs. 0, or -errno: no filter is in force (the second
+ * time: the first one still is). Never entered in builds under sanitizers or valgrind, which need more than we do: -ENOSYS.
+ */
+SOTTO_CHECKED int sotto_sandbox_enter(enum sotto_sandbox which);
+
+#endif
