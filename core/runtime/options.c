@@ -57,7 +57,7 @@ int sotto_address_read(struct sockaddr_storage *out, socklen_t *len, const char 
 	return 0;
 }
 
-enum option { NET, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, HELP, VERSION };
+enum word { NET, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, HELP, VERSION };
 
 static const struct option names[] = {
 	{ "net", required_argument, NULL, NET },
@@ -102,7 +102,7 @@ static int read_word(const char *option, const char *value, const char *allowed)
 
 static int read_one(struct sotto_options *o, int option, const char *value)
 {
-	switch ((enum option)option) {
+	switch ((enum word)option) {
 	case NET:
 		return read_fd(&o->net, value);
 	case MTA:
