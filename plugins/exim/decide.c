@@ -10,7 +10,7 @@
 
 #include "core/runtime/names.h"
 #include "core/runtime/state.h"
-#include "plugins/exim/addr.h"
+#include "core/runtime/addr.h"
 #include "plugins/exim/conf.h"
 #include "plugins/exim/paths.h"
 

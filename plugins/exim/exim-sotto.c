@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugins/exim/addr.h"
+#include "core/runtime/addr.h"
 #include "plugins/exim/complain.h"
 #include "plugins/exim/conf.h"
 #include "plugins/exim/decide.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "plugins/exim/addr.h"
+#include "core/runtime/addr.h"
 
 #define HIGHEST 1024
 

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "plugins/exim/addr.h"
+#include "core/runtime/addr.h"
 #include "plugins/exim/deadline.h"
 
 #define KIND (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "core/runtime/live.h"
-#include "plugins/exim/addr.h"
+#include "core/runtime/addr.h"
 #include "plugins/exim/find.h"
 #include "plugins/exim/paths.h"
 

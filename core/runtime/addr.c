@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * addr.c - addresses for the Exim plugin: read, compare, write. Called by everything else in this folder; makes no
+ * Addresses: read, compare, write. Called by everything in this folder and by the plugins; makes no
  * system call.
  */
-#include "plugins/exim/addr.h"
+#include "core/runtime/addr.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * addr.h - Internet addresses as the kernel gives them, and as Exim writes them.
+ * Internet addresses as the kernel gives them, and as people write them. libc only: plugins use it too.
  *
  * An IPv4 address that came through an IPv6 socket (::ffff:192.0.2.1) is the IPv4 address: sotto_addr_plain makes it
  * one, and the other functions expect plain addresses. No heap, no errno, no name is ever looked up.
  */
-#ifndef SOTTO_EXIM_ADDR_H
-#define SOTTO_EXIM_ADDR_H
+#ifndef SOTTO_RUNTIME_ADDR_H
+#define SOTTO_RUNTIME_ADDR_H
 
 #include <stdbool.h>
 #include <stddef.h>
