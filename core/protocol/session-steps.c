@@ -56,6 +56,7 @@ void sotto_note_failure(struct sotto_session *s, enum sotto_cause cause)
 	s->report.failed = true;
 	s->report.silent = cause == SOTTO_CAUSE_SILENCE;
 	s->report.failure = cause;
+	s->report.failed_ms += s->now - s->started;
 	if (s->report.cause == SOTTO_CAUSE_NONE)
 		s->report.cause = cause;
 }

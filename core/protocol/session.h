@@ -122,6 +122,7 @@ struct sotto_report {
 	enum sotto_identity identity;
 	uint8_t identity_key[32];	/* the peer's, where there is one */
 	uint64_t exchange_ms;		/* from the hello to the keys */
+	uint64_t failed_ms;		/* spent on exchanges that failed */
 	char ehlo_name[256];		/* what the client called itself; printable octets only */
 };
 

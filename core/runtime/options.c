@@ -57,7 +57,7 @@ int sotto_address_read(struct sockaddr_storage *out, socklen_t *len, const char 
 	return 0;
 }
 
-enum word { NET, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, HELP, VERSION };
+enum word { NET, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, REQUIRE, HELP, VERSION };
 
 static const struct option names[] = {
 	{ "net", required_argument, NULL, NET },
@@ -74,6 +74,7 @@ static const struct option names[] = {
 	{ "log", required_argument, NULL, LOG },
 	{ "peer-addr", required_argument, NULL, PEER_ADDR },
 	{ "starttls", required_argument, NULL, STARTTLS },
+	{ "require", no_argument, NULL, REQUIRE },
 	{ "help", no_argument, NULL, HELP },
 	{ "version", no_argument, NULL, VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -139,6 +140,9 @@ static int read_one(struct sotto_options *o, int option, const char *value)
 	case STARTTLS:
 		o->keep_starttls = true;
 		return read_word("starttls", value, "keep");
+	case REQUIRE:
+		o->require = true;
+		return 0;
 	case PEER_ADDR:
 		if (sotto_address_read(&o->peer_addr, &o->peer_addr_len, value) != 0)
 			return complain("not ADDRESS:PORT in numbers", value);

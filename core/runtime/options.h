@@ -19,6 +19,7 @@ struct sotto_options {
 	const char *conf, *state, *run, *adapter;
 	bool log_stderr;
 	bool keep_starttls;
+	bool require;			/* encryption is required of this peer, under a name that only the adapter knows */
 	struct sockaddr_storage peer_addr;
 	socklen_t peer_addr_len;	/* 0: not given */
 };

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Keeps the account of one session, for sotto-session and the daemons (account.h). Decides nothing about the session; whatever fails
+ * here is passed over.
+ */
+#include "core/runtime/account.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/runtime/account-text.h"
+#include "core/runtime/log.h"
+#include "core/runtime/state.h"
+
+static int64_t now_s(void)
+{
+	return (int64_t)time(NULL);
+}
+
+static const struct sockaddr *address(const struct sotto_account *a)
+{
+	return a->peer_len > 0 ? (const struct sockaddr *)&a->peer : NULL;
+}
+
+static void write_live(struct sotto_account *a)
+{
+	if (address(a) == NULL)
+		return;
+	/* without it there is no trace, and that is all */
+	if (sotto_live_write(&a->file, a->run, address(a), &a->live) != 0)
+		a->file.fd = -1;
+}
+
+void sotto_account_open(struct sotto_account *a)
+{
+	a->file = (struct sotto_live_file){ .fd = -1 };
+	a->live = (struct sotto_live){ .inbound = a->role == SOTTO_ACCEPT, .pid = getpid(), .since = now_s() };
+	(void)snprintf(a->live.adapter, sizeof(a->live.adapter), "%s", a->adapter);
+	sotto_live_sweep(a->run);
+	write_live(a);
+}
+
+void sotto_account_progress(struct sotto_account *a, const struct sotto_report *report)
+{
+	if (a->live.sealed || report->outcome != SOTTO_OUTCOME_SEALED)
+		return;
+	a->live.sealed = true;
+	a->live.version = report->version;
+	for (unsigned i = 0; i < 8; i++)
+		(void)snprintf(a->live.id + 2 * i, 3, "%02x", report->session_id[i]);
+	write_live(a);
+}
+
+/* ---- memory ---- */
+
+static void remember(const struct sotto_account *a, const struct sotto_state_key *key, const struct sotto_peer_state *s)
+{
+	int r = sotto_state_save(a->state, key, s);
+
+	if (r != 0)
+		sotto_log_limited(a->state, "state-limit", LOG_WARNING, "%s: nothing can be remembered of peers: %s; see sotto-session(8), FILES",
+				  a->state, strerror(-r));
+}
+
+static void remember_key(const struct sotto_account *a, const struct sotto_report *r, const char *name, int64_t now)
+{
+	struct sotto_state_key key = { .name = name };
+	struct sotto_peer_state s;
+
+	if (name == NULL || name[0] == '\0')
+		return;
+	sotto_state_load(a->state, &key, &s);
+	s.seen = now;
+	(void)sotto_peer_state_see_key(&s, r->identity_key, now);
+	remember(a, &key, &s);
+}
+
+static bool has_shown_key(const struct sotto_account *a, const struct sotto_report *r)
+{
+	return a->remembers_keys && (r->identity == SOTTO_IDENTITY_FIRST || r->identity == SOTTO_IDENTITY_KNOWN ||
+				     (r->identity == SOTTO_IDENTITY_CHANGED && r->outcome == SOTTO_OUTCOME_SEALED));
+}
+
+static void apply(struct sotto_peer_state *s, const struct sotto_relay_end *end, int64_t now)
+{
+	const struct sotto_report *r = end->report;
+
+	if (r->offer_known)
+		sotto_peer_state_apply(s, r->offered ? SOTTO_EVENT_OFFERED : SOTTO_EVENT_NOT_OFFERED, now);
+	if (r->outcome == SOTTO_OUTCOME_SEALED && end->orderly)
+		sotto_peer_state_apply(s, SOTTO_EVENT_SEALED, now);
+	else if (r->failed || r->lost)
+		sotto_peer_state_apply(s, r->silent && !r->lost ? SOTTO_EVENT_SILENT : SOTTO_EVENT_FAILED, now);
+}
+
+/* A peer is worth a file once something was learnt of it: what it offers, that it fails, its key. */
+static void remember_peer(const struct sotto_account *a, const struct sotto_relay_end *end, struct sotto_peer_state *s)
+{
+	const struct sotto_report *r = end->report;
+	struct sotto_state_key key = { .addr = address(a), .inbound = a->role == SOTTO_ACCEPT };
+	int64_t now = now_s();
+
+	if (a->role == SOTTO_ACCEPT ? !r->authenticated : !(r->offer_known || r->failed || r->lost))
+		return;
+	s->seen = now;
+	apply(s, end, now);
+	if (has_shown_key(a, r)) {
+		(void)sotto_peer_state_see_key(s, r->identity_key, now);
+		remember_key(a, r, a->host, now);
+		remember_key(a, r, a->domain, now);
+	}
+	remember(a, &key, s);
+}
+
+/* ---- the log ---- */
+
+/* PROTOCOL.md 7 and 8: what an administrator should know of, beside the session's own line. */
+static void warn(const struct sotto_account *a, const struct sotto_relay_end *end, const struct sotto_peer_state *before)
+{
+	const struct sotto_report *r = end->report;
+	char peer[SOTTO_ACCOUNT_PEER];
+
+	sotto_account_peer(peer, sizeof(peer), a);
+	if (r->offer_known && !r->offered && a->offered_before)
+		sotto_log(LOG_WARNING, "downgrade: peer=%s offered XSOTTO before and does not any more", peer);
+	if (r->identity == SOTTO_IDENTITY_CHANGED || r->identity == SOTTO_IDENTITY_ABSENT)
+		sotto_log(LOG_WARNING, "identity: peer=%s %s", peer, r->identity == SOTTO_IDENTITY_CHANGED ?
+			  "shows a key that was not seen before" : "shows no key, and did before");
+	if (r->failed && a->role == SOTTO_CONNECT)
+		sotto_log(LOG_WARNING, "fallback: peer=%s cause=\"%s\" spent=%llums sealed_before=%s", peer, sotto_cause_text(r->failure),
+			  (unsigned long long)r->failed_ms, before->sealed != 0 ? "yes" : "no");
+}
+
+void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end)
+{
+	struct sotto_peer_state s;
+	char line[SOTTO_ACCOUNT_LINE];
+
+	memset(&s, 0, sizeof(s));
+	if (address(a) != NULL)
+		sotto_state_load(a->state, &(struct sotto_state_key){ .addr = address(a), .inbound = a->role == SOTTO_ACCEPT }, &s);
+	warn(a, end, &s);
+	sotto_account_line(line, sizeof(line), a, end);
+	sotto_log(end->orderly ? LOG_INFO : LOG_NOTICE, "%s", line);
+	if (address(a) != NULL)
+		remember_peer(a, end, &s);
+	sotto_live_remove(&a->file);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is told of a session: its file among the live ones, its line in the log, what is remembered of the peer. Called by relay's
+ * progress and done; a daemon has one of these for each session.
+ */
+#ifndef SOTTO_RUNTIME_ACCOUNT_H
+#define SOTTO_RUNTIME_ACCOUNT_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "core/runtime/live.h"
+#include "core/runtime/plan.h"
+#include "core/runtime/relay.h"
+
+struct sotto_account {
+	enum sotto_role role;
+	struct sockaddr_storage peer;	/* plain (addr.h) */
+	socklen_t peer_len;		/* 0: not known; then nothing is remembered and nothing is live */
+	const char *host, *domain;	/* as far as they are known, or NULL; the caller's */
+	const char *adapter, *state, *run;
+	bool required, avoided, offered_before, remembers_keys;
+	/* the account's own */
+	struct sotto_live_file file;
+	struct sotto_live live;
+};
+
+/* Begins it, and writes the session's live file, still clear. The fields above "the account's own" are filled in by the caller. */
+void sotto_account_open(struct sotto_account *a);
+
+/* The report has grown: the live file says sealed before anything of the sealed session reaches our mail server. */
+void sotto_account_progress(struct sotto_account *a, const struct sotto_report *report);
+
+/* The session is over: logs it, remembers what is to be remembered, removes the live file. */
+void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end);
+
+#endif

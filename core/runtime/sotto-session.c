@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * sotto-session(8): one SMTP connection between our mail server and another one, sealed if the other one can. Started by the adapters
+ * for Exim and Postfix, a process for each connection. This file is the order of the steps: options, settings, ends, sandbox, the ready
+ * octet, the loop; what each of them does stands in the modules.
+ *
+ * Until the adapter has let go, nothing is read from or written to its descriptors: it can still take everything back.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <libgen.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/crypto/memory.h"
+#include "core/runtime/account.h"
+#include "core/runtime/conf.h"
+#include "core/runtime/dial.h"
+#include "core/runtime/ends.h"
+#include "core/runtime/log.h"
+#include "core/runtime/mx.h"
+#include "core/runtime/options.h"
+#include "core/runtime/plan.h"
+#include "core/runtime/relay.h"
+#include "core/runtime/sandbox.h"
+
+#define GO_MS 10000		/* for the adapter to let go, which is a matter of microseconds */
+#define BACKEND_MS 5000		/* for our mail server to take a connection */
+#define DIAL_MS 4000		/* all looking up and connecting together, before our mail server hears 421 */
+#define GOODBYE_MS 5000		/* for the other end to read a last line */
+
+enum { ORDERLY = 0, DISORDERLY = 1, USAGE = 2 };
+
+struct job {
+	struct sotto_options options;
+	struct sotto_conf conf;
+	bool conf_broken;
+	char conf_dir[4096];
+	struct sotto_ends ends;
+	struct event_base *base;
+	struct event *term;
+	struct sotto_mx *mx;
+	struct sotto_relay *relay;
+	struct sotto_account account;
+	char host[SOTTO_DNS_NAME];	/* --to: the MX that was connected to */
+	uint8_t header[SOTTO_PROXY_MAX];
+	size_t header_len;
+	int exit_code;
+};
+
+/* ---- before anything else ---- */
+
+static void log_cannot_happen(const char *file, int line)
+{
+	sotto_log(LOG_CRIT, "what cannot happen has happened at %s:%d; please report it", file, line);
+}
+
+/* Keys must not end up in a core dump, nor be read by another process of the same user. */
+static void harden(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)umask(077);
+	sotto_cannot_happen_hook = log_cannot_happen;
+}
+
+static void load_conf(struct job *j)
+{
+	char err[512] = "", path[sizeof(j->conf_dir)];
+	int r = sotto_conf_load(&j->conf, j->options.conf, j->options.state, err, sizeof(err));
+
+	j->conf_broken = r == 2;
+	if (r != 0)
+		sotto_log_limited(j->options.state, "conf-limit", LOG_ERR, "%s; %s", err,
+				  r == 1 ? "the last good settings stay in force" : "nothing is sealed until it is mended");
+	(void)snprintf(path, sizeof(path), "%s", j->options.conf);
+	(void)snprintf(j->conf_dir, sizeof(j->conf_dir), "%s", dirname(path));
+}
+
+/* ---- one session ---- */
+
+static void on_progress(void *arg, const struct sotto_report *report)
+{
+	struct job *j = arg;
+
+	sotto_account_progress(&j->account, report);
+}
+
+/* No connection has to be made any more. Where the first filter could not be had, there is none to narrow. */
+static void on_settled(void *arg)
+{
+	(void)arg;
+	(void)!sotto_sandbox_enter(SOTTO_SANDBOX_SETTLED);
+}
+
+static void on_done(void *arg, const struct sotto_relay_end *end)
+{
+	struct job *j = arg;
+
+	j->relay = NULL;
+	j->exit_code = end->orderly ? ORDERLY : DISORDERLY;
+	sotto_account_close(&j->account, end);
+	event_base_loopbreak(j->base);
+}
+
+static void open_account(struct job *j, const struct sotto_plan *p)
+{
+	struct sotto_account *a = &j->account;
+
+	a->role = j->options.role;
+	a->peer = j->ends.peer;
+	a->peer_len = j->ends.peer_len;
+	a->host = j->host[0] != '\0' ? j->host : j->options.peer;
+	a->domain = j->options.domain != NULL ? j->options.domain : j->options.to;
+	a->adapter = j->options.adapter;
+	a->state = j->options.state;
+	a->run = j->options.run;
+	a->required = p->required;
+	a->avoided = p->avoided;
+	a->offered_before = p->offered_before;
+	a->remembers_keys = j->conf.pin != SOTTO_PIN_OFF;
+	sotto_account_open(a);
+}
+
+static void make_plan(struct job *j, struct sotto_plan *p)
+{
+	const struct sotto_options *o = &j->options;
+	char err[512];
+	struct sotto_plan_for f = {
+		.role = o->role,
+		.who = { .domain = o->domain != NULL ? o->domain : o->to, .host = j->host[0] != '\0' ? j->host : o->peer,
+			 .addr = j->ends.peer_len > 0 ? (const struct sockaddr *)&j->ends.peer : NULL },
+		.conf_dir = j->conf_dir, .state = o->state, .require = o->require, .keep_starttls = o->keep_starttls,
+		.redial = o->role == SOTTO_CONNECT && j->ends.peer_len > 0, .broken = j->conf_broken,
+		.native = o->to != NULL && strcmp(o->adapter, "postfix") == 0,
+	};
+
+	sotto_plan_make(p, &f, &j->conf, (int64_t)time(NULL), err, sizeof(err));
+	if (err[0] != '\0')
+		sotto_log_limited(o->state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
+}
+
+/* Both ends are there. */
+static void start_session(struct job *j)
+{
+	struct sotto_plan p;
+	struct sotto_relay_config c = { .progress = on_progress, .settled = on_settled, .done = on_done, .arg = j };
+
+	make_plan(j, &p);
+	open_account(j, &p);
+	c.session = p.session;
+	c.peer = j->ends.peer;
+	c.peer_len = j->ends.peer_len;
+	c.local = j->ends.local;
+	j->relay = sotto_relay_start(j->base, j->ends.net, j->ends.mta, &c, j->header, j->header_len);
+	sotto_wipe(&p.session.identity, sizeof(p.session.identity));
+	sotto_wipe(&c.session.identity, sizeof(c.session.identity));
+	if (j->relay != NULL)
+		return;
+	sotto_log(LOG_ERR, "no memory for a session; the connection is closed");
+	sotto_live_remove(&j->account.file);
+	j->exit_code = DISORDERLY;
+	event_base_loopbreak(j->base);
+}
+
+/* A last line to one end, which is given a moment to read it. */
+static void say_goodbye(int fd, const char *text)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char scratch[1024];
+
+	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)shutdown(fd, SHUT_WR);
+	while (poll(&p, 1, GOODBYE_MS) > 0 && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0)
+		continue;
+	(void)close(fd);
+}
+
+static void on_dialled(void *arg, const struct sotto_dial_result *r)
+{
+	struct job *j = arg;
+	char line[600];
+	socklen_t len = sizeof(j->ends.local);
+
+	if (r->fd >= 0) {
+		j->ends.net = r->fd;
+		j->ends.peer = r->peer;
+		j->ends.peer_len = r->peer_len;
+		if (getsockname(r->fd, (struct sockaddr *)&j->ends.local, &len) != 0)
+			memset(&j->ends.local, 0, sizeof(j->ends.local));
+		(void)snprintf(j->host, sizeof(j->host), "%s", r->host != NULL ? r->host : "");
+		start_session(j);
+		return;
+	}
+	sotto_log(LOG_NOTICE, "connect peer=unknown outcome=none cause=\"%s\" domain=%.255s", sotto_dial_error(r->error), j->options.to);
+	(void)snprintf(line, sizeof(line), "421 4.4.1 No connection for %.255s: %s\r\n", j->options.to, sotto_dial_error(r->error));
+	say_goodbye(j->ends.mta, line);
+	j->exit_code = DISORDERLY;
+	event_base_loopbreak(j->base);
+}
+
+/* ---- the order of the steps ---- */
+
+static void on_term(evutil_socket_t number, short what, void *arg)
+{
+	struct job *j = arg;
+
+	(void)number;
+	(void)what;
+	if (j->relay != NULL) {
+		sotto_relay_stop(j->relay);
+		return;
+	}
+	j->exit_code = DISORDERLY;
+	event_base_loopbreak(j->base);
+}
+
+static int prepare_loop(struct job *j)
+{
+	j->base = event_base_new();
+	if (j->base == NULL)
+		return -1;
+	j->term = evsignal_new(j->base, SIGTERM, on_term, j);
+	if (j->term == NULL || event_add(j->term, NULL) != 0)
+		return -1;
+	if (j->options.to != NULL)
+		j->mx = sotto_mx_open(j->base, NULL);	/* reads files that the sandbox hides */
+	return j->options.to != NULL && j->mx == NULL ? -1 : 0;
+}
+
+static void enter_sandbox(const struct job *j)
+{
+	int r = sotto_sandbox_enter(SOTTO_SANDBOX_CONNECTING);
+
+	if (r != 0)
+		sotto_log_limited(j->options.state, "sandbox-limit", LOG_NOTICE, "no sandbox: %s; going on without", strerror(-r));
+}
+
+/*
+ * Says that we are ready. An adapter that gave us a socket answers with an octet when it has let go of its descriptors; its end
+ * of stream means that it has taken them back. -1: touch nothing.
+ */
+static int wait_for_go(int ready)
+{
+	struct pollfd p = { .fd = ready, .events = POLLIN };
+	char octet = 0;
+	ssize_t n;
+
+	if (ready < 0)
+		return 0;
+	if (send(ready, "!", 1, MSG_NOSIGNAL) != 1)
+		return errno == ENOTSOCK && write(ready, "!", 1) == 1 ? close(ready) : -1;
+	n = poll(&p, 1, GO_MS) == 1 ? recv(ready, &octet, 1, 0) : 0;
+	(void)close(ready);
+	return n == 1 ? 0 : -1;
+}
+
+static int begin(struct job *j)
+{
+	struct sotto_dial_options dial = { .timeout_ms = DIAL_MS };
+
+	if (j->options.to == NULL) {
+		start_session(j);
+		return 0;
+	}
+	return sotto_dial_mx(j->base, j->mx, j->options.to, &dial, on_dialled, j) != NULL ? 0 : -1;
+}
+
+static int find_ends(struct job *j)
+{
+	char err[512];
+
+	if (sotto_ends_find(&j->ends, &j->options, err, sizeof(err)) != 0) {
+		fprintf(stderr, "sotto-session: %s; see sotto-session(8)\n", err);
+		return USAGE;
+	}
+	if (j->options.backend == NULL)
+		return ORDERLY;
+	if (sotto_ends_backend(&j->ends, j->options.backend, BACKEND_MS, j->header, &j->header_len, err, sizeof(err)) == 0)
+		return ORDERLY;
+	sotto_log(LOG_ERR, "%s", err);
+	say_goodbye(j->ends.net, "421 4.3.2 Our mail server cannot be reached at the moment\r\n");
+	return DISORDERLY;
+}
+
+static int run(struct job *j)
+{
+	int r = find_ends(j);
+
+	if (r != ORDERLY)
+		return r;
+	load_conf(j);
+	if (prepare_loop(j) != 0) {
+		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
+		return DISORDERLY;
+	}
+	enter_sandbox(j);
+	if (wait_for_go(j->options.ready) != 0)
+		return DISORDERLY;
+	j->exit_code = DISORDERLY;
+	if (begin(j) == 0)
+		(void)event_base_dispatch(j->base);
+	return j->exit_code;
+}
+
+int main(int argc, char **argv)
+{
+	static struct job j;	/* outlives every callback */
+	int r;
+
+	harden();
+	if (sotto_options_read(&j.options, argc, argv) != 0)
+		return USAGE;
+	sotto_log_open("sotto-session", j.options.log_stderr);
+	r = run(&j);
+	sotto_mx_close(j.mx);
+	if (j.term != NULL)
+		event_free(j.term);
+	if (j.base != NULL)
+		event_base_free(j.base);
+	return r;
+}
