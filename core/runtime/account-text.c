@@ -9,6 +9,8 @@
 
 #include "core/runtime/addr.h"
 
+#define NAME_MAX_SHOWN 255	/* a domain's greatest length, and a little */
+
 struct text {
 	char *out;
 	size_t len, at;
@@ -31,7 +33,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *t, const char
 /* Names come from the other side (EHLO, DNS): one word of printable ASCII, without what could be taken for our own syntax. */
 static void add_name(struct text *t, const char *name)
 {
-	for (; name != NULL && *name != '\0'; name++)
+	for (size_t n = 0; name != NULL && *name != '\0' && n < NAME_MAX_SHOWN; name++, n++)
 		add(t, "%c", *name > 0x20 && *name < 0x7f && strchr("[]\"=\\", *name) == NULL ? *name : '?');
 }
 

@@ -127,7 +127,7 @@ class Host:
                     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
                         name, _, rest = f.read().partition("(")[2].rpartition(") ")
                     found.append((int(pid), name, rest[0]))
-            except (FileNotFoundError, ProcessLookupError, IndexError):
+            except (FileNotFoundError, ProcessLookupError, PermissionError, IndexError):    # gone, or not ours to look at
                 pass
         return found
 
