@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The program itself, as an adapter starts it: its command line, the ready octet, what it logs, remembers and leaves behind. Two of
+ * them, back to back, with this test as both mail servers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE 60000	/* milliseconds; an upper bound for what is over in a moment */
+#define WORDS 40
+
+static char program[512];
+
+struct lab {
+	char dir[64], conf[128], state[2][128], run[128];
+};
+
+/* A program under test, with stderr as its log. */
+struct started {
+	pid_t pid;
+	int log;
+	char said[8192];
+	size_t len;
+};
+
+/* ---- files ---- */
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void set_up(struct lab *l)
+{
+	(void)snprintf(l->dir, sizeof(l->dir), "/tmp/sotto-test-XXXXXX");
+	assert_non_null(mkdtemp(l->dir));
+	(void)snprintf(l->conf, sizeof(l->conf), "%s/sotto.conf", l->dir);
+	(void)snprintf(l->run, sizeof(l->run), "%s/run", l->dir);
+	assert_int_equal(mkdir(l->run, 0700), 0);
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(l->state[i], sizeof(l->state[i]), "%s/state%d", l->dir, i);
+		assert_int_equal(mkdir(l->state[i], 0700), 0);
+	}
+	write_file(l->conf, "[sotto]\nmode = opportunistic\n");
+}
+
+static void tear_down(struct lab *l)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", l->dir);
+	assert_int_equal(system(command), 0);
+}
+
+static unsigned files_in(const char *dir)
+{
+	DIR *d = opendir(dir);
+	unsigned n = 0;
+
+	if (d == NULL)
+		return 0;
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+/* ---- processes ---- */
+
+/* Descriptors `fds` become 3, 4, 5 ... of the program; -1 ends the list. */
+static void start(struct started *s, const int *fds, const char *const words[])
+{
+	const char *argv[WORDS] = { program };
+	int log[2], n = 0;
+
+	for (int i = 0; words[i] != NULL; i++)
+		argv[i + 1] = words[i];
+	assert_int_equal(pipe2(log, O_CLOEXEC), 0);
+	s->len = 0;
+	s->log = log[0];
+	s->pid = fork();
+	assert_true(s->pid >= 0);
+	if (s->pid == 0) {
+		int out = fcntl(log[1], F_DUPFD, 100), moved[8];
+
+		for (n = 0; fds[n] >= 0; n++)
+			moved[n] = fcntl(fds[n], F_DUPFD, 100);
+		dup2(out, 1);
+		dup2(out, 2);
+		for (int i = 0; i < n; i++)
+			dup2(moved[i], 3 + i);
+		close_range(3 + (unsigned)n, ~0U, 0);
+		execv(program, (char *const *)(const void *)argv);
+		_exit(99);
+	}
+	close(log[1]);
+}
+
+/* Reads what the program says until it has said `wanted`, or, NULL, until it has ended. */
+static void listen_to(struct started *s, const char *wanted)
+{
+	struct pollfd p = { .fd = s->log, .events = POLLIN };
+
+	for (;;) {
+		ssize_t n;
+
+		s->said[s->len] = '\0';
+		if (wanted != NULL && strstr(s->said, wanted) != NULL)
+			return;
+		if (poll(&p, 1, PATIENCE) != 1)
+			fail_msg("it did not say \"%s\", but: %s", wanted != NULL ? wanted : "its end", s->said);
+		n = read(s->log, s->said + s->len, sizeof(s->said) - 1 - s->len);
+		assert_true(n >= 0);
+		if (n == 0 && wanted != NULL)
+			fail_msg("it ended without \"%s\", and with: %s", wanted, s->said);
+		if (n == 0)
+			return;
+		s->len += (size_t)n;
+	}
+}
+
+/* Waits for its end; how it ended. */
+static int ended(struct started *s)
+{
+	int status;
+
+	listen_to(s, NULL);
+	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+	close(s->log);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int run(const char *const words[], char *said, size_t len)
+{
+	static struct started s;
+	const int none[] = { -1 };
+	int r;
+
+	start(&s, none, words);
+	r = ended(&s);
+	(void)snprintf(said, len, "%s", s.said);
+	return r;
+}
+
+/* ---- sockets ---- */
+
+static void put(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* Exactly this text comes next. */
+static void expect(int fd, const char *text)
+{
+	char got[4096] = "";
+	size_t want = strlen(text), have = 0;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (have < want) {
+		ssize_t n;
+
+		assert_int_equal(poll(&p, 1, PATIENCE), 1);
+		n = recv(fd, got + have, want - have, 0);
+		if (n <= 0)
+			fail_msg("wanted \"%s\", the stream ended after \"%s\"", text, got);
+		have += (size_t)n;
+	}
+	assert_string_equal(got, text);
+}
+
+/* An orderly end of the stream comes next. */
+static void expect_end(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char octet;
+
+	assert_int_equal(poll(&p, 1, PATIENCE), 1);
+	assert_int_equal(recv(fd, &octet, 1, 0), 0);
+}
+
+static void tcp_pair(int pair[2])
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(at);
+	int from = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(from, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(from, 1), 0);
+	assert_int_equal(getsockname(from, (struct sockaddr *)&at, &len), 0);
+	pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(pair[0], (struct sockaddr *)&at, sizeof(at)), 0);
+	pair[1] = accept4(from, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(pair[1] >= 0);
+	close(from);
+}
+
+static void unix_pair(int pair[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+}
+
+/* ---- two programs, back to back ---- */
+
+struct both {
+	struct lab lab;
+	struct started client, server;
+	int client_mta, server_mta;
+};
+
+static void start_both(struct both *b, const char *extra)
+{
+	int wire[2], c[2], s[2];
+	struct lab *l = &b->lab;
+
+	tcp_pair(wire);
+	unix_pair(c);
+	unix_pair(s);
+	start(&b->client, (const int[]){ wire[0], c[1], -1 }, (const char *const[]){ "connect", "--net", "3", "--mta", "4", "--peer", "mx.b.example",
+	      "--domain", "b.example", "--conf", l->conf, "--state", l->state[0], "--run", l->run, "--log", "stderr", extra, NULL });
+	start(&b->server, (const int[]){ wire[1], s[1], -1 }, (const char *const[]){ "accept", "--net", "3", "--mta", "4",
+	      "--conf", l->conf, "--state", l->state[1], "--run", l->run, "--log", "stderr", NULL });
+	close(wire[0]);
+	close(wire[1]);
+	close(c[1]);
+	close(s[1]);
+	b->client_mta = c[0];
+	b->server_mta = s[0];
+}
+
+#define EHLO_REPLY "250-mx.b.example\r\n250-PIPELINING\r\n250 HELP\r\n"
+
+static void greet(struct both *b)
+{
+	put(b->server_mta, "220 mx.b.example ESMTP\r\n");
+	expect(b->client_mta, "220 mx.b.example ESMTP\r\n");
+	put(b->client_mta, "EHLO mx.a.example\r\n");
+	expect(b->server_mta, "EHLO mx.a.example\r\n");
+	put(b->server_mta, EHLO_REPLY);
+}
+
+static void quit(struct both *b)
+{
+	put(b->client_mta, "QUIT\r\n");
+	expect(b->server_mta, "QUIT\r\n");
+	put(b->server_mta, "221 bye\r\n");
+	expect(b->client_mta, "221 bye\r\n");
+	close(b->server_mta);
+	expect_end(b->client_mta);
+	close(b->client_mta);
+}
+
+static void id_of(char id[17], const char *said)
+{
+	const char *at = strstr(said, " id=");
+
+	assert_non_null(at);
+	memcpy(id, at + 4, 16);
+	id[16] = '\0';
+}
+
+static void a_session_is_sealed_and_leaves_one_line_on_each_side(void **state)
+{
+	struct both *b = *state;
+	char ids[2][17];
+	struct stat st;
+	char path[256];
+
+	set_up(&b->lab);
+	start_both(b, NULL);
+	greet(b);
+	expect(b->client_mta, EHLO_REPLY);
+	put(b->client_mta, "MAIL FROM:<anna@a.example>\r\n");
+	expect(b->server_mta, "MAIL FROM:<anna@a.example>\r\n");
+	put(b->server_mta, "250 OK\r\n");
+	expect(b->client_mta, "250 OK\r\n");
+	assert_int_equal(files_in(b->lab.run), 2);
+	quit(b);
+	assert_int_equal(ended(&b->client), 0);
+	assert_int_equal(ended(&b->server), 0);
+	assert_non_null(strstr(b->client.said, "connect peer=mx.b.example[127.0.0.1]:"));
+	assert_non_null(strstr(b->client.said, " outcome=sealed version=1 id="));
+	assert_non_null(strstr(b->client.said, " identity=first "));
+	assert_non_null(strstr(b->server.said, "accept peer=[127.0.0.1]:"));
+	assert_non_null(strstr(b->server.said, " outcome=sealed "));
+	id_of(ids[0], b->client.said);
+	id_of(ids[1], b->server.said);
+	assert_string_equal(ids[0], ids[1]);
+	assert_int_equal(files_in(b->lab.run), 0);
+	(void)snprintf(path, sizeof(path), "%s/identity", b->lab.state[1]);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	tear_down(&b->lab);
+}
+
+/* The second time, the key is an old acquaintance; a new one is reported. */
+static void the_identity_is_remembered(void **state)
+{
+	struct both *b = *state;
+	static const char *const wanted[] = { " identity=first ", " identity=known ", " identity=changed ", " identity=known " };
+	char path[256];
+
+	set_up(&b->lab);
+	for (unsigned i = 0; i < 4; i++) {
+		(void)snprintf(path, sizeof(path), "%s/identity", b->lab.state[1]);
+		if (i == 2)
+			assert_int_equal(unlink(path), 0);
+		start_both(b, NULL);
+		greet(b);
+		expect(b->client_mta, EHLO_REPLY);
+		quit(b);
+		assert_int_equal(ended(&b->client), 0);
+		assert_int_equal(ended(&b->server), 0);
+		assert_non_null(strstr(b->client.said, wanted[i]));
+		assert_int_equal(strstr(b->client.said, "identity: peer=") != NULL, i == 2);
+	}
+	tear_down(&b->lab);
+}
+
+static void mode_off_passes_everything_through(void **state)
+{
+	struct both *b = *state;
+
+	set_up(&b->lab);
+	write_file(b->lab.conf, "[sotto]\nmode = off\n");
+	start_both(b, NULL);
+	greet(b);
+	expect(b->client_mta, EHLO_REPLY);
+	quit(b);
+	assert_int_equal(ended(&b->client), 0);
+	assert_int_equal(ended(&b->server), 0);
+	assert_non_null(strstr(b->client.said, " outcome=clear cause=\"mode off\""));
+	assert_non_null(strstr(b->server.said, " outcome=clear cause=\"mode off\""));
+	tear_down(&b->lab);
+}
+
+/* ... but not the administrator's "off" where encryption is required. */
+static void a_broken_conf_is_reported_and_require_holds(void **state)
+{
+	struct both *b = *state;
+
+	set_up(&b->lab);
+	write_file(b->lab.conf, "[sotto]\nmode = perhaps\n");
+	start_both(b, NULL);
+	greet(b);
+	expect(b->client_mta, EHLO_REPLY);
+	quit(b);
+	assert_int_equal(ended(&b->client), 0);
+	assert_int_equal(ended(&b->server), 0);
+	assert_non_null(strstr(b->client.said, "sotto.conf:2: "));
+	start_both(b, "--require");
+	expect(b->client_mta, "421 4.7.0 XSOTTO could not be used with this peer\r\n");
+	expect_end(b->client_mta);
+	close(b->client_mta);
+	close(b->server_mta);
+	(void)ended(&b->client);
+	(void)ended(&b->server);
+	assert_non_null(strstr(b->client.said, " outcome=refused "));
+	tear_down(&b->lab);
+}
+
+static void an_excluded_peer_is_not_sealed_with(void **state)
+{
+	struct both *b = *state;
+	char path[256];
+
+	set_up(&b->lab);
+	(void)snprintf(path, sizeof(path), "%s/exclude", b->lab.dir);
+	write_file(path, "# not them\n.b.example\n");
+	start_both(b, NULL);
+	greet(b);
+	expect(b->client_mta, "250-mx.b.example\r\n250-XSOTTO 1\r\n250-PIPELINING\r\n250 HELP\r\n");
+	quit(b);
+	assert_int_equal(ended(&b->client), 0);
+	assert_int_equal(ended(&b->server), 0);
+	assert_non_null(strstr(b->client.said, " outcome=clear "));
+	tear_down(&b->lab);
+}
+
+/* ---- the ready octet ---- */
+
+static void nothing_is_touched_before_the_adapter_lets_go(void **state)
+{
+	struct both *b = *state;
+	struct started *s = &b->client;
+	int net[2], mta[2], ready[2];
+	char octet;
+
+	set_up(&b->lab);
+	for (int go = 0; go < 2; go++) {
+		tcp_pair(net);
+		unix_pair(mta);
+		unix_pair(ready);
+		put(net[0], "220 early\r\n");
+		start(s, (const int[]){ net[1], mta[1], ready[1], -1 }, (const char *const[]){ "connect", "--net", "3", "--mta", "4", "--ready", "5",
+		      "--conf", b->lab.conf, "--state", b->lab.state[0], "--run", b->lab.run, "--log", "stderr", NULL });
+		close(ready[1]);
+		expect(ready[0], "!");
+		if (go)
+			put(ready[0], "!");
+		close(ready[0]);
+		close(mta[1]);
+		if (go) {
+			expect(mta[0], "220 early\r\n");
+			close(net[0]);
+			expect_end(mta[0]);
+			close(mta[0]);
+			assert_int_equal(ended(s), 0);
+		} else {
+			assert_int_equal(ended(s), 1);
+			assert_string_equal(s->said, "");
+			expect_end(mta[0]);
+			assert_int_equal(recv(net[1], &octet, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+			close(net[0]);
+			close(mta[0]);
+		}
+		close(net[1]);
+	}
+	tear_down(&b->lab);
+}
+
+/* ---- our mail server is connected to ---- */
+
+static void the_backend_is_told_who_connected(void **state)
+{
+	struct both *b = *state;
+	struct started *s = &b->server;
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char where[200];
+	uint8_t header[28];
+	int net[2], from, mta;
+
+	set_up(&b->lab);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/smtpd", b->lab.dir);
+	(void)snprintf(where, sizeof(where), "unix:%s", at.sun_path);
+	from = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(from, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(from, 1), 0);
+	tcp_pair(net);
+	start(s, (const int[]){ net[1], -1 }, (const char *const[]){ "accept", "--net", "3", "--backend", where, "--adapter", "postfix",
+	      "--conf", b->lab.conf, "--state", b->lab.state[0], "--run", b->lab.run, "--log", "stderr", NULL });
+	close(net[1]);
+	mta = accept(from, NULL, NULL);
+	assert_int_equal(recv(mta, header, sizeof(header), MSG_WAITALL), sizeof(header));
+	assert_memory_equal(header + 16, "\x7f\0\0\1\x7f\0\0\1", 8);
+	put(mta, "220 inside\r\n");
+	expect(net[0], "220 inside\r\n");
+	close(mta);
+	expect_end(net[0]);
+	close(net[0]);
+	assert_int_equal(ended(s), 0);
+	close(from);
+	tear_down(&b->lab);
+}
+
+static void a_dead_backend_is_a_421(void **state)
+{
+	struct both *b = *state;
+	struct started *s = &b->server;
+	int net[2];
+
+	set_up(&b->lab);
+	tcp_pair(net);
+	start(s, (const int[]){ net[1], -1 }, (const char *const[]){ "accept", "--net", "3", "--backend", "unix:/nowhere/at/all",
+	      "--conf", b->lab.conf, "--state", b->lab.state[0], "--run", b->lab.run, "--log", "stderr", NULL });
+	close(net[1]);
+	expect(net[0], "421 4.3.2 Our mail server cannot be reached at the moment\r\n");
+	expect_end(net[0]);
+	close(net[0]);
+	assert_int_equal(ended(s), 1);
+	assert_non_null(strstr(s->said, "cannot connect to our mail server at unix:/nowhere/at/all"));
+	tear_down(&b->lab);
+}
+
+static void a_domain_that_cannot_be_reached_is_a_421(void **state)
+{
+	struct both *b = *state;
+	struct started *s = &b->client;
+	int mta[2];
+
+	set_up(&b->lab);
+	unix_pair(mta);
+	start(s, (const int[]){ mta[1], -1 }, (const char *const[]){ "connect", "--mta", "3", "--to", "[127.0.0.1]", "--adapter", "postfix",
+	      "--conf", b->lab.conf, "--state", b->lab.state[0], "--run", b->lab.run, "--log", "stderr", NULL });
+	close(mta[1]);
+	expect(mta[0], "421 4.4.1 No connection for [127.0.0.1]: the domain's mail server is this host\r\n");
+	expect_end(mta[0]);
+	close(mta[0]);
+	assert_int_equal(ended(s), 1);
+	tear_down(&b->lab);
+}
+
+/* ---- words ---- */
+
+static void wrong_usage_is_2_and_a_sentence(void **state)
+{
+	static const char *const cases[][8] = {
+		{ NULL }, { "listen", NULL }, { "accept", "--net", "3", NULL }, { "accept", "--net", "x", "--mta", "4", NULL },
+		{ "accept", "--net", "77", "--mta", "78", NULL }, { "connect", "--to", "b.example", NULL }, { "accept", "--what", NULL },
+	};
+	char said[512];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(run(cases[i], said, sizeof(said)), 2);
+		assert_int_equal(strncmp(said, "sotto-session: ", 15), 0);
+		assert_non_null(strstr(said, "see sotto-session(8)\n"));
+		assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+	}
+}
+
+static void help_and_version_are_0(void **state)
+{
+	char said[2048];
+
+	(void)state;
+	assert_int_equal(run((const char *const[]){ "--help", NULL }, said, sizeof(said)), 0);
+	assert_int_equal(strncmp(said, "usage: sotto-session accept", 27), 0);
+	assert_int_equal(run((const char *const[]){ "--version", NULL }, said, sizeof(said)), 0);
+	assert_int_equal(strncmp(said, "sotto-session ", 14), 0);
+}
+
+static void it_ends_on_sigterm_as_a_lost_connection(void **state)
+{
+	struct both *b = *state;
+
+	set_up(&b->lab);
+	start_both(b, NULL);
+	greet(b);
+	expect(b->client_mta, EHLO_REPLY);
+	assert_int_equal(kill(b->client.pid, SIGTERM), 0);
+	assert_int_equal(ended(&b->client), 1);
+	assert_non_null(strstr(b->client.said, " end="));
+	assert_int_equal(ended(&b->server), 1);
+	assert_non_null(strstr(b->server.said, " end=lost"));
+	close(b->client_mta);
+	close(b->server_mta);
+	assert_int_equal(files_in(b->lab.run), 0);
+	tear_down(&b->lab);
+}
+
+int main(int argc, char **argv)
+{
+	static struct both both;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_prestate(a_session_is_sealed_and_leaves_one_line_on_each_side, &both),
+		cmocka_unit_test_prestate(the_identity_is_remembered, &both),
+		cmocka_unit_test_prestate(mode_off_passes_everything_through, &both),
+		cmocka_unit_test_prestate(a_broken_conf_is_reported_and_require_holds, &both),
+		cmocka_unit_test_prestate(an_excluded_peer_is_not_sealed_with, &both),
+		cmocka_unit_test_prestate(nothing_is_touched_before_the_adapter_lets_go, &both),
+		cmocka_unit_test_prestate(the_backend_is_told_who_connected, &both),
+		cmocka_unit_test_prestate(a_dead_backend_is_a_421, &both),
+		cmocka_unit_test_prestate(a_domain_that_cannot_be_reached_is_a_421, &both),
+		cmocka_unit_test_prestate(it_ends_on_sigterm_as_a_lost_connection, &both),
+		cmocka_unit_test(wrong_usage_is_2_and_a_sentence),
+		cmocka_unit_test(help_and_version_are_0),
+	};
+	const char *slash = strstr(argv[0], "tests/test-sotto-session");
+
+	(void)argc;
+	/* the program stands beside the tests: build/bin, or build/san/bin */
+	if (slash == NULL)
+		return 1;
+	(void)snprintf(program, sizeof(program), "%.*sbin/sotto-session", (int)(slash - argv[0]), argv[0]);
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
