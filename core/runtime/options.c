@@ -2,12 +2,14 @@
 /* Reads sotto-session's command line for its main. Opens nothing and checks no descriptor. */
 #include "core/runtime/options.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "core/runtime/version.h"
 
@@ -25,31 +27,45 @@ static int read_fd(int *fd, const char *text)
 
 	errno = 0;
 	n = strtol(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || n < 0 || n > 1048576)
+	if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != '\0' || n > 1048576)
 		return complain("not a descriptor's number", text);
 	*fd = (int)n;
 	return 0;
 }
 
-int sotto_address_read(struct sockaddr_storage *out, socklen_t *len, const char *text)
+/* Digits, from 1 to 65535: getaddrinfo would take others too, and cut them down. */
+static bool is_port(const char *text)
 {
-	const char *colon = strrchr(text, ':');
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM }, *found;
-	char host[64];
-	size_t n;
+	size_t n = strlen(text);
 
-	if (colon == NULL || colon == text)
-		return -1;
-	n = (size_t)(colon - text);
-	if (text[0] == '[' && text[n - 1] == ']') {
-		text++;
-		n -= 2;
-	}
-	if (n >= sizeof(host))
-		return -1;
+	return n >= 1 && n <= 5 && strspn(text, "0123456789") == n && atoi(text) >= 1 && atoi(text) <= 65535;
+}
+
+/* Where the host ends that `text` begins with, without its brackets in `host`; NULL: it is none that could be an address. */
+static const char *read_host(char *host, size_t size, const char *text)
+{
+	bool bracketed = text[0] == '[';
+	const char *end = bracketed ? strchr(++text, ']') : strchr(text, ':');
+	struct in_addr four;
+	size_t n = end != NULL ? (size_t)(end - text) : 0;
+
+	if (n == 0 || n >= size)
+		return NULL;
 	memcpy(host, text, n);
 	host[n] = '\0';
-	if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
+	/* four numbers, and none of the other ways to write an address */
+	if (strchr(host, ':') == NULL && inet_pton(AF_INET, host, &four) != 1)
+		return NULL;
+	return bracketed ? end + 1 : end;
+}
+
+int sotto_address_read(struct sockaddr_storage *out, socklen_t *len, const char *text)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM }, *found;
+	char host[64];
+	const char *colon = read_host(host, sizeof(host), text);
+
+	if (colon == NULL || *colon != ':' || !is_port(colon + 1) || getaddrinfo(host, colon + 1, &hints, &found) != 0)
 		return -1;
 	memcpy(out, found->ai_addr, found->ai_addrlen);
 	*len = found->ai_addrlen;
@@ -57,7 +73,8 @@ int sotto_address_read(struct sockaddr_storage *out, socklen_t *len, const char 
 	return 0;
 }
 
-enum word { NET, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, REQUIRE, HELP, VERSION };
+/* Beyond what a letter could be: getopt says with optopt which of both was wrong. */
+enum word { NET = 256, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, REQUIRE, HELP, VERSION };
 
 static const struct option names[] = {
 	{ "net", required_argument, NULL, NET },
@@ -95,7 +112,7 @@ static int read_word(const char *option, const char *value, const char *allowed)
 	const char *at = strstr(allowed, value);
 	size_t n = strlen(value);
 
-	if (n > 0 && at != NULL && (at == allowed || at[-1] == '|') && (at[n] == '|' || at[n] == '\0'))
+	if (n > 0 && strchr(value, '|') == NULL && at != NULL && (at == allowed || at[-1] == '|') && (at[n] == '|' || at[n] == '\0'))
 		return 0;
 	fprintf(stderr, "sotto-session: --%s takes %s, not '%s'; see sotto-session(8)\n", option, allowed, value);
 	return -1;
@@ -157,6 +174,30 @@ static int read_one(struct sotto_options *o, int option, const char *value)
 	return complain("unknown or incomplete option", NULL);
 }
 
+/* unix:PATH with a path that fits into a socket address, or ADDRESS:PORT. */
+static bool is_backend(const char *text)
+{
+	struct sockaddr_storage address;
+	struct sockaddr_un path;
+	socklen_t len;
+
+	if (strncmp(text, "unix:", 5) == 0)
+		return text[5] == '/' && strlen(text + 5) < sizeof(path.sun_path);
+	return sotto_address_read(&address, &len, text) == 0;
+}
+
+/* Which values make sense, apart and together. */
+static int check_values(const struct sotto_options *o)
+{
+	if (o->backend != NULL && !is_backend(o->backend))
+		return complain("--backend takes unix:/PATH or ADDRESS:PORT in numbers, not", o->backend);
+	if (o->to != NULL && o->to[0] == '\0')
+		return complain("--to takes a domain, and that is empty", NULL);
+	if ((o->net >= 0 && (o->net == o->mta || o->net == o->ready)) || (o->mta >= 0 && o->mta == o->ready))
+		return complain("--net, --mta and --ready are different descriptors", NULL);
+	return 0;
+}
+
 /* Which combinations of options make sense. */
 static int check(const struct sotto_options *o)
 {
@@ -172,7 +213,14 @@ static int check(const struct sotto_options *o)
 		return complain(o->role == SOTTO_ACCEPT ? "--net FD is missing" : "--net FD or --to DOMAIN is missing", NULL);
 	if (o->mta < 0 && o->backend == NULL)
 		return complain(o->role == SOTTO_ACCEPT ? "--mta FD or --backend is missing" : "--mta FD is missing", NULL);
-	return 0;
+	return check_values(o);
+}
+
+static int complain_of_option(char **argv)
+{
+	char letter[] = { '-', (char)optopt, '\0' };
+
+	return complain("unknown or incomplete option", optopt > 0 && optopt < NET ? letter : argv[optind - 1]);
 }
 
 int sotto_options_read(struct sotto_options *o, int argc, char **argv)
@@ -184,9 +232,10 @@ int sotto_options_read(struct sotto_options *o, int argc, char **argv)
 		.run = SOTTO_RUN_DIR, .adapter = "exim",
 	};
 	opterr = 0;
+	optind = 0;	/* from the start, whoever used getopt before */
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		if (c == '?')
-			return complain("unknown or incomplete option", argv[optind - 1]);
+			return complain_of_option(argv);
 		if (read_one(o, c, optarg) != 0)
 			return -1;
 	}

@@ -19,7 +19,7 @@ struct sotto_options {
 	const char *conf, *state, *run, *adapter;
 	bool log_stderr;
 	bool keep_starttls;
-	bool require;			/* encryption is required of this peer, under a name that only the adapter knows */
+	bool require;			/* nothing in the clear with this peer, whatever the file `require` says */
 	struct sockaddr_storage peer_addr;
 	socklen_t peer_addr_len;	/* 0: not given */
 };
@@ -30,7 +30,7 @@ struct sotto_options {
  */
 SOTTO_CHECKED int sotto_options_read(struct sotto_options *o, int argc, char **argv);
 
-/* ADDRESS:PORT or [ADDRESS]:PORT, numeric, to a socket address. 0 or -1. */
+/* IPV4:PORT or [IPV6]:PORT, numeric, to a socket address. 0, or -1: it is something else, or the port is 0. */
 SOTTO_CHECKED int sotto_address_read(struct sockaddr_storage *out, socklen_t *len, const char *text);
 
 #endif

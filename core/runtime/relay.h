@@ -18,7 +18,7 @@ struct sotto_relay;
 /* How a session went, once it is over. Octets as they crossed the descriptors. */
 struct sotto_relay_end {
 	const struct sotto_report *report;
-	bool orderly;		/* no loss, no failure that ended it, nothing cut off */
+	bool orderly;		/* no loss, no refusal, no reset and no end of patience that cut something off */
 	uint64_t sent, received;	/* on net */
 	uint64_t duration_ms;
 };
@@ -28,23 +28,33 @@ struct sotto_relay_config {
 	/* Where a new connection goes, and from where (PROTOCOL.md 8); peer_len 0: there can't be one. */
 	struct sockaddr_storage peer, local;
 	socklen_t peer_len;
-	/* Called when the report has changed, before the octets that come after are written. May be NULL. */
+	/*
+	 * The callbacks come out of the loop, never from inside sotto_relay_start(), and must not stop this relay. Each may be NULL.
+	 * progress: the report has changed; called before the octets that come after are written.
+	 * settled: no connection has to be made any more; called once, at the start where there could never be one. Splices are
+	 * opened later than that: pipe2(2) is still needed.
+	 */
 	void (*progress)(void *arg, const struct sotto_report *report);
-	/* Called when no connection has to be made any more. May be NULL. */
 	void (*settled)(void *arg);
-	/* Called once at the end, out of the loop; the relay and its descriptors are gone when it returns. */
+	/* Once, at the end. The descriptors are closed already; the relay and the report are gone when it returns. */
 	void (*done)(void *arg, const struct sotto_relay_end *end);
 	void *arg;
 };
 
+#define SOTTO_RELAY_PREFACE 256
+
 /*
- * Starts a session between `net` and `mta`, any stream sockets, which belong to the relay from here on. Octets that stand in `preface`
- * (may be NULL) are written to mta first (the PROXY header). NULL: no memory; the descriptors are still the caller's.
+ * Starts a session between `net` and `mta`, any stream sockets, which belong to the relay from here on and are set to non-blocking.
+ * Octets that stand in `preface` (may be NULL; at most SOTTO_RELAY_PREFACE) are written to mta first (the PROXY header). NULL: no
+ * memory, or an over-long preface; the descriptors are still the caller's. The process ignores SIGPIPE from here on (splice(2)
+ * knows no other way to be told of a closed connection without being killed).
+ *
+ * One callback moves at most what the buffers of a session hold (64 KiB a direction), so that many relays share a loop.
  */
 struct sotto_relay *sotto_relay_start(struct event_base *base, int net, int mta, const struct sotto_relay_config *config,
 				      const uint8_t *preface, size_t preface_len);
 
-/* Ends a session at once, as a lost one. done() is called from inside. */
+/* Ends a session at once, as a lost one: both connections are reset. done() is called from inside. Not from a relay's own callback. */
 void sotto_relay_stop(struct sotto_relay *r);
 
 #endif
