@@ -99,10 +99,11 @@ long sotto_record_open(struct sotto_direction *d, uint8_t *plaintext, enum sotto
 	long content;
 
 	if (next_nonce(d, nonce) != 0)
-		return SOTTO_RECORD_COUNTER;
-	if (sotto_aead_open(plaintext, d->key, nonce, wire, 2, wire + 2, size - 2) != 0)
-		return SOTTO_RECORD_FORGED;
-	content = read_plaintext(plaintext, size - 2 - SOTTO_AEAD_TAG, type);
+		content = SOTTO_RECORD_COUNTER;
+	else if (sotto_aead_open(plaintext, d->key, nonce, wire, 2, wire + 2, size - 2) != 0)
+		content = SOTTO_RECORD_FORGED;
+	else
+		content = read_plaintext(plaintext, size - 2 - SOTTO_AEAD_TAG, type);
 	if (content < 0)
 		sotto_wipe(plaintext, size - 2 - SOTTO_AEAD_TAG);
 	return content;

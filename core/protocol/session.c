@@ -24,6 +24,15 @@ static sotto_take *taker(const struct sotto_session *s, enum sotto_side side)
 	return side == SOTTO_NET ? row(s)->net : row(s)->mta;
 }
 
+/* What is for a side that is gone goes nowhere; first of all, so that it does not stop what comes from the other side. */
+static void drop_for_the_gone(struct sotto_session *s)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		if (s->gone[side])
+			sotto_buffer_take(&s->out[side], sotto_buffer_ready(&s->out[side]));
+	}
+}
+
 /* The only place that steers: every side with octets or at its end is offered to the step, until nothing moves. */
 static void steer(struct sotto_session *s)
 {
@@ -31,12 +40,11 @@ static void steer(struct sotto_session *s)
 
 	do {
 		moved = false;
+		drop_for_the_gone(s);
 		for (unsigned i = 0; i < 2; i++) {
 			enum sotto_side side = (enum sotto_side)i;
 			sotto_take *take = taker(s, side);
 
-			if (s->gone[side])
-				sotto_buffer_take(&s->out[side], sotto_buffer_ready(&s->out[side]));
 			if (take != NULL && (sotto_buffer_len(&s->in[side]) > 0 || s->eof[side]))
 				moved = take(s) || moved;
 		}

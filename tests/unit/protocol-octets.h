@@ -136,6 +136,18 @@ static UNUSED void end_session(struct sotto_session *s)
 	free(s);
 }
 
+/* A session that passes through from its beginning. */
+static UNUSED struct sotto_session *opaque_session(enum sotto_role role)
+{
+	struct sotto_session_config config = plain_config(role);
+	struct sotto_session *s;
+
+	config.use = SOTTO_USE_OFF;
+	s = new_session(&config);
+	assert_true(sotto_session_is_opaque(s));
+	return s;
+}
+
 /* Gives as many of the octets as the session reads; how many that were. */
 static UNUSED size_t feed(struct sotto_session *s, enum sotto_side side, const void *p, size_t len)
 {

@@ -191,4 +191,23 @@ static UNUSED void peer_as_client(struct peer *p, const struct sotto_session_con
 	clear(&reply);
 }
 
+/* A session of either role, sealed, IDENT behind it, and nothing left to be taken. */
+static UNUSED struct sotto_session *peer_sealed(struct peer *p, enum sotto_role role, bool padding)
+{
+	struct sotto_session_config config = plain_config(role);
+	struct octets rest = { 0 };
+
+	config.padding = padding;
+	if (role == SOTTO_ACCEPT) {
+		peer_as_client(p, &config, &rest);
+		clear(&rest);
+		p->open.counter = 1;	/* IDENT was left aside */
+	} else {
+		peer_as_server(p, &config);
+		peer_says(p, SOTTO_IDENT_RECORD, NULL, 0);
+		expect(p->s, SOTTO_MTA, REPLY_PLAIN);
+	}
+	return p->s;
+}
+
 #endif

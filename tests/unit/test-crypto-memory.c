@@ -4,13 +4,11 @@
  */
 #include "tests/unit/vectors-hex.h"
 
-#include <fcntl.h>
+#include "tests/unit/own-stack.h"
+
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <ucontext.h>
-#include <unistd.h>
 
 #include "core/crypto/aead.h"
 #include "core/crypto/kdf.h"
@@ -95,46 +93,8 @@ static void what_cannot_happen_ends_the_process_and_says_where(void **state)
 
 /* ---- What a call leaves behind on its stack -------------------- */
 
-static uint8_t stack[256 * 1024]; /* a copy of the call's, for looking at */
-static ucontext_t test, call;
-
 static uint8_t secret[64];
 static uint8_t out[16][SOTTO_MLKEM768_DK];
-
-/*
- * Runs f on a stack that can be looked at afterwards. Once before that, for the dynamic linker's
- * sake: at the first call of a library's function it saves all registers on the stack.
- */
-static void on_own_stack(void (*f)(void))
-{
-	void *own = mmap(NULL, sizeof(stack), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
-	int memory = open("/proc/self/mem", O_RDONLY);
-
-	assert_ptr_not_equal(own, MAP_FAILED);
-	assert_true(memory >= 0);
-	f();
-	assert_int_equal(getcontext(&call), 0);
-	call.uc_stack.ss_sp = own;
-	call.uc_stack.ss_size = sizeof(stack);
-	call.uc_link = &test;
-	makecontext(&call, f, 0);
-	assert_int_equal(swapcontext(&test, &call), 0);
-	/* Read by the kernel: for a memory checker, nothing may touch a stack that was left. */
-	assert_int_equal(pread(memory, stack, sizeof(stack), (off_t)(uintptr_t)own), sizeof(stack));
-	close(memory);
-	munmap(own, sizeof(stack));
-}
-
-/* Is any stretch of 12 octets of the secret there? (Less may be a spilled register.) */
-static bool left_behind(const uint8_t *what, size_t len)
-{
-	for (size_t i = 0; i + 12 <= len; i += 4) {
-		if (memmem(stack, sizeof(stack), what + i, 12) != NULL)
-			return true;
-	}
-	return false;
-}
 
 static void call_nothing_wiped(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * test-protocol-flow.c - octets in quantity: bounds where a side does not drain, megabytes both ways in random pieces, sizes of records on
- * the wire, every octet value, when splice may take over; and that no key outlives its use.
+ * test-protocol-flow.c - octets in quantity: bounds where a side does not drain, megabytes both ways in random pieces, and the sizes of
+ * records on the wire.
  */
 #include "tests/unit/protocol-peer.h"
 
@@ -9,45 +9,6 @@
 
 static struct sotto_session_config config;
 static struct peer p;
-
-static struct sotto_session *accepting(bool padding)
-{
-	struct octets rest = { 0 };
-
-	config = plain_config(SOTTO_ACCEPT);
-	config.padding = padding;
-	peer_as_client(&p, &config, &rest);
-	clear(&rest);
-	p.open.counter = 1;	/* IDENT was left aside */
-	return p.s;
-}
-
-static struct sotto_session *connecting(bool padding)
-{
-	config = plain_config(SOTTO_CONNECT);
-	config.padding = padding;
-	peer_as_server(&p, &config);
-	peer_says(&p, SOTTO_IDENT_RECORD, NULL, 0);
-	expect(p.s, SOTTO_MTA, REPLY_PLAIN);
-	return p.s;
-}
-
-static struct sotto_session *sealed(unsigned role, bool padding)
-{
-	return role == SOTTO_ACCEPT ? accepting(padding) : connecting(padding);
-}
-
-/* A session that passes through. */
-static struct sotto_session *opaque(unsigned role)
-{
-	struct sotto_session *s;
-
-	config = plain_config((enum sotto_role)role);
-	config.use = SOTTO_USE_OFF;
-	s = new_session(&config);
-	assert_true(sotto_session_is_opaque(s));
-	return s;
-}
 
 static struct octets noise(size_t len)
 {
@@ -103,12 +64,12 @@ static void a_side_that_does_not_drain_stops_the_other_and_nothing_is_lost(void 
 
 	(void)state;
 	for (unsigned role = 0; role < 2; role++) {
-		struct sotto_session *s = opaque(role);
+		struct sotto_session *s = opaque_session((enum sotto_role)role);
 
 		check_bounded(s, SOTTO_NET, &octets, false, false);
 		check_bounded(s, SOTTO_MTA, &octets, false, false);
 		end_session(s);
-		s = sealed(role, true);
+		s = peer_sealed(&p, (enum sotto_role)role, true);
 		check_bounded(s, SOTTO_NET, &octets, true, false);
 		check_bounded(s, SOTTO_MTA, &octets, false, true);
 		end_session(s);
@@ -279,7 +240,7 @@ static void records_are_small_first_then_full_and_small_again_after_a_pause(void
 
 	(void)state;
 	for (unsigned padding = 0; padding < 2; padding++) {
-		struct sotto_session *s = accepting(padding == 1);
+		struct sotto_session *s = peer_sealed(&p, SOTTO_ACCEPT, padding == 1);
 
 		for (unsigned i = 0; i < 3; i++) {
 			size_t n = record_sizes(s, 200000, sizes, 1000), flowed = 0, large = 0;
@@ -305,7 +266,7 @@ static void records_are_small_first_then_full_and_small_again_after_a_pause(void
 static void padded_records_have_padme_sizes_only(void **state)
 {
 	static size_t sizes[2000];
-	struct sotto_session *s = connecting(true);
+	struct sotto_session *s = peer_sealed(&p, SOTTO_CONNECT, true);
 
 	(void)state;
 	for (unsigned i = 0; i < 300; i++) {
@@ -325,247 +286,6 @@ static void padded_records_have_padme_sizes_only(void **state)
 	end_session(s);
 }
 
-/* ---- passing through ---- */
-
-static void opaque_passes_every_octet_value_both_ways(void **state)
-{
-	uint8_t all[256 * 2];
-
-	(void)state;
-	for (unsigned i = 0; i < sizeof(all); i++)
-		all[i] = (uint8_t)(i < 256 ? i : 511 - i);
-	for (unsigned role = 0; role < 2; role++) {
-		struct sotto_session *s = opaque(role);
-
-		for (unsigned from = 0; from < 2; from++) {
-			struct octets got = { 0 };
-
-			assert_int_equal(feed(s, (enum sotto_side)from, all, sizeof(all)), sizeof(all));
-			take(s, (enum sotto_side)!from, &got);
-			assert_int_equal(got.len, sizeof(all));
-			assert_memory_equal(got.p, all, sizeof(all));
-			clear(&got);
-		}
-		end_session(s);
-	}
-}
-
-static void a_half_close_goes_through_and_the_other_half_lives(void **state)
-{
-	(void)state;
-	for (unsigned role = 0; role < 2; role++) {
-		for (unsigned from = 0; from < 2; from++) {
-			enum sotto_side a = (enum sotto_side)from, b = (enum sotto_side)!from;
-			unsigned shut = b == SOTTO_NET ? SOTTO_WISH_SHUT_NET : SOTTO_WISH_SHUT_MTA;
-			struct sotto_session *s = opaque(role);
-
-			say(s, a, "last");
-			sotto_session_eof(s, a);
-			assert_int_equal(sotto_session_wishes(s) & shut, 0);
-			expect(s, b, "last");
-			assert_true(sotto_session_wishes(s) & shut);
-			assert_false(sotto_session_wishes(s) & SOTTO_WISH_END);
-			assert_int_equal(sotto_session_deadline(s), 0);
-			say(s, b, "still here");
-			expect(s, a, "still here");
-			sotto_session_eof(s, b);
-			assert_true(sotto_session_wishes(s) & SOTTO_WISH_END);
-			assert_false(sotto_session_wishes(s) & SOTTO_WISH_ABORT);
-			end_session(s);
-		}
-	}
-}
-
-static void splice_takes_over_only_when_all_buffers_are_empty(void **state)
-{
-	(void)state;
-	for (unsigned from = 0; from < 2; from++) {
-		enum sotto_side a = (enum sotto_side)from, b = (enum sotto_side)!from;
-		struct sotto_session *s = opaque(SOTTO_CONNECT);
-		struct octets got = { 0 };
-
-		assert_int_equal(sotto_session_wishes(s), SOTTO_WISH_SPLICE);
-		say(s, a, "x");
-		assert_int_equal(sotto_session_wishes(s), 0);
-		expect(s, b, "x");
-		assert_int_equal(sotto_session_wishes(s), SOTTO_WISH_SPLICE);
-		/* more than the outgoing buffer holds: some of it is still on the incoming side */
-		for (unsigned i = 0; i < 60; i++) {
-			static uint8_t kib[1024];
-
-			assert_int_equal(feed(s, a, kib, sizeof(kib)), sizeof(kib));
-		}
-		while (got.len < 60 * 1024) {
-			assert_int_equal(sotto_session_wishes(s), 0);
-			take(s, b, &got);
-		}
-		assert_int_equal(sotto_session_wishes(s), SOTTO_WISH_SPLICE);
-		end_session(s);
-		clear(&got);
-	}
-	for (unsigned role = 0; role < 2; role++) {
-		struct sotto_session *s = sealed(role, false);
-
-		assert_int_equal(sotto_session_wishes(s) & SOTTO_WISH_SPLICE, 0);
-		end_session(s);
-	}
-}
-
-/* A mail server that stopped reading cannot keep an ended session for ever. */
-static void an_end_that_nobody_reads_comes_after_30_seconds_without_progress(void **state)
-{
-	struct sotto_session *s = opaque(SOTTO_ACCEPT);
-
-	(void)state;
-	say(s, SOTTO_NET, "octets");
-	sotto_session_eof(s, SOTTO_NET);
-	sotto_session_eof(s, SOTTO_MTA);
-	assert_int_equal(sotto_session_deadline(s), s->now + 30000);
-	advance(s, 29999);
-	sotto_session_sent(s, SOTTO_MTA, 1);
-	advance(s, 29999);
-	assert_int_equal(sotto_session_wishes(s) & SOTTO_WISH_END, 0);
-	advance(s, 1);
-	assert_true(sotto_session_wishes(s) & SOTTO_WISH_END);
-	assert_true(sotto_session_wishes(s) & SOTTO_WISH_ABORT);
-	end_session(s);
-}
-
-/* ---- keys ---- */
-
-static bool holds(const struct sotto_session *s, const void *secret, size_t len)
-{
-	return memmem(s, sizeof(*s), secret, len) != NULL;
-}
-
-static bool holds_keys(const struct sotto_session *s)
-{
-	return holds(s, p.keys.c2s_key, 16) || holds(s, p.keys.s2c_key, 16) || holds(s, p.keys.c2s_iv, 12) ||
-	       holds(s, p.keys.s2c_iv, 12) || holds(s, p.keys.h, 32);
-}
-
-enum way_to_end { CLOSE_BOTH, TRUNCATE, RESET, BAD, LATE, BAD_IDENT, WAYS };
-
-static void no_key_outlives_its_session(void **state)
-{
-	(void)state;
-	for (unsigned role = 0; role < 2; role++) {
-		for (unsigned way = 0; way < WAYS; way++) {
-			struct sotto_session *s = way == BAD_IDENT && role == SOTTO_CONNECT ?
-						  (config = plain_config(SOTTO_CONNECT), peer_as_server(&p, &config), p.s) : sealed(role, false);
-			struct octets heard = { 0 };
-
-			assert_true(holds(s, p.keys.c2s_key, 32) && holds(s, p.keys.s2c_key, 32));
-			if (way == CLOSE_BOTH || way == LATE) {
-				sotto_session_eof(s, SOTTO_MTA);
-				(void)peer_hears(&p, &heard);
-				if (way == CLOSE_BOTH)
-					peer_says(&p, SOTTO_CLOSE, NULL, 0);
-				else
-					advance(s, 30000);
-			} else if (way == TRUNCATE) {
-				sotto_session_eof(s, SOTTO_NET);
-			} else if (way == RESET) {
-				sotto_session_gone(s, SOTTO_NET);
-			} else if (way == BAD) {
-				(void)feed(s, SOTTO_NET, "\x00\x11" "0123456789abcdefg", 19);
-			} else {
-				peer_says(&p, SOTTO_IDENT_RECORD, "x", 1);
-			}
-			take(s, SOTTO_MTA, &heard);
-			assert_true(sotto_session_wishes(s) & SOTTO_WISH_END);
-			if (holds_keys(s))
-				fail_msg("role %u, end %u: keys are left", role, way);
-			end_session(s);
-			clear(&heard);
-		}
-	}
-}
-
-static uint64_t dice_before;
-
-static int noted_random(uint8_t *out, size_t len)
-{
-	dice_before = dice_state;
-	return random_of_test(out, len);
-}
-
-/* The client's ephemeral secrets, made once more from the same dice. */
-static struct sotto_client_secrets secrets_again(void)
-{
-	uint8_t random[SOTTO_CLIENT_RANDOM], hello[SOTTO_CLIENT_HELLO];
-	struct sotto_client_secrets secrets;
-	uint64_t now = dice_state;
-
-	dice_state = dice_before;
-	(void)random_of_test(random, sizeof(random));
-	dice_state = now;
-	sotto_client_hello(hello, &secrets, random);
-	assert_memory_equal(hello, p.client_hello, sizeof(hello));
-	return secrets;
-}
-
-static void ephemeral_secrets_go_as_soon_as_they_have_served(void **state)
-{
-	struct sotto_client_secrets secrets;
-	struct sotto_session *s;
-
-	(void)state;
-	config = plain_config(SOTTO_CONNECT);
-	config.random = noted_random;
-	peer_as_server(&p, &config);
-	secrets = secrets_again();
-	assert_false(holds(p.s, secrets.dk, 32));
-	assert_true(holds(p.s, secrets.x, 32));	/* until IDENT */
-	peer_says(&p, SOTTO_IDENT_RECORD, NULL, 0);
-	assert_false(holds(p.s, secrets.x, 32) || holds(p.s, p.keys.h, 32));
-	end_session(p.s);
-	/* a refusal, and each failure */
-	for (unsigned n = 0; n < 5; n++) {
-		config.redial = n % 2;
-		p.s = s = new_session(&config);
-		peer_reads_hello(&p, REPLY_OFFER);
-		secrets = secrets_again();
-		assert_true(holds(s, secrets.dk, 32) && holds(s, secrets.x, 32));
-		if (n == 0)
-			say(s, SOTTO_NET, "454 4.7.0 XSOTTO no\r\n");
-		else if (n < 3)
-			sotto_session_gone(s, SOTTO_NET);
-		else
-			advance(s, 4000);
-		if (holds(s, secrets.dk, 32) || holds(s, secrets.x, 32))
-			fail_msg("failure %u: secrets are left", n);
-		end_session(s);
-	}
-}
-
-static void the_long_term_key_goes_with_its_use(void **state)
-{
-	uint8_t identity[32];
-
-	(void)state;
-	for (unsigned n = 0; n < 3; n++) {
-		struct octets rest = { 0 };
-
-		config = plain_config(SOTTO_ACCEPT);
-		config.has_identity = true;
-		(void)random_of_test(config.identity, 32);
-		memcpy(identity, config.identity, 32);
-		if (n == 0) {
-			peer_as_client(&p, &config, &rest);
-		} else {
-			p.s = new_session(&config);
-			assert_true(holds(p.s, identity, 32));
-			say(p.s, SOTTO_MTA, n == 1 ? "554 no\r\n" : GREETING);
-			if (n == 2)
-				say(p.s, SOTTO_NET, "HELO x\r\n");
-		}
-		assert_false(holds(p.s, identity, 32));
-		end_session(p.s);
-		clear(&rest);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,13 +294,6 @@ int main(void)
 		cmocka_unit_test(megabytes_both_ways_in_random_pieces_arrive_whole),
 		cmocka_unit_test(records_are_small_first_then_full_and_small_again_after_a_pause),
 		cmocka_unit_test(padded_records_have_padme_sizes_only),
-		cmocka_unit_test(opaque_passes_every_octet_value_both_ways),
-		cmocka_unit_test(a_half_close_goes_through_and_the_other_half_lives),
-		cmocka_unit_test(splice_takes_over_only_when_all_buffers_are_empty),
-		cmocka_unit_test(an_end_that_nobody_reads_comes_after_30_seconds_without_progress),
-		cmocka_unit_test(no_key_outlives_its_session),
-		cmocka_unit_test(ephemeral_secrets_go_as_soon_as_they_have_served),
-		cmocka_unit_test(the_long_term_key_goes_with_its_use),
 	};
 
 	printf("dice begin at %llu\n", (unsigned long long)dice_state);

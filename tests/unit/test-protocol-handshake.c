@@ -4,6 +4,9 @@
  */
 #include "tests/unit/protocol-octets.h"
 
+#include "tests/unit/own-stack.h"
+
+#include "core/crypto/kdf.h"
 #include "core/crypto/x25519.h"
 #include "core/protocol/handshake.h"
 
@@ -183,6 +186,107 @@ static void ident_is_good_for_this_session_and_this_key_alone(void **state)
 	assert_true(all_zero(ident, sizeof(ident)));
 }
 
+/* ---- what a handshake leaves on its stack ---- */
+
+static uint8_t client_random[SOTTO_CLIENT_RANDOM], server_random[SOTTO_SERVER_RANDOM], long_term[32], long_term_ident[SOTTO_IDENT];
+static bool spoilt;	/* the last octet of the tag, of the mac: both ends on an error as well */
+
+static void call_client_hello(void)
+{
+	sotto_client_hello(hello, &secrets, client_random);
+}
+
+static void call_server_hello(void)
+{
+	struct sotto_transcript t;
+
+	transcript(&t, "x");
+	if (sotto_server_hello(answer, &server, &t, hello, server_random) != 0)
+		abort();
+}
+
+static void call_client_finish(void)
+{
+	static struct sotto_client_secrets copy;
+	struct sotto_transcript t;
+
+	copy = secrets;
+	transcript(&t, "x");
+	answer[sizeof(answer) - 1] ^= spoilt;
+	if (sotto_client_finish(&client, &t, &copy, answer) != (spoilt ? SOTTO_HANDSHAKE_ALTERED : 0))
+		abort();
+	answer[sizeof(answer) - 1] ^= spoilt;
+}
+
+static void call_ident_make(void)
+{
+	if (sotto_ident_make(long_term_ident, long_term, hello + SOTTO_MLKEM768_EK, server.h) != 0)
+		abort();
+}
+
+static void call_ident_check(void)
+{
+	long_term_ident[SOTTO_IDENT - 1] ^= spoilt;
+	if (sotto_ident_check(long_term_ident, secrets.x, server.h) != (spoilt ? SOTTO_HANDSHAKE_ALTERED : 0))
+		abort();
+	long_term_ident[SOTTO_IDENT - 1] ^= spoilt;
+}
+
+/* All that is secret and made on the way, once more, step by step. */
+static struct made {
+	uint8_t ikm[64], prk[32], okm[152], ident_shared[32], ident_prk[32], ident_k[32], ident_mac[32];
+} made;
+
+static void make_again(void)
+{
+	struct sotto_part info[2] = { { "keys", 4 }, { server.h, 32 } }, h = { server.h, 32 }, s = { long_term_ident, 32 };
+
+	sotto_mlkem768_decaps(made.ikm, answer, secrets.dk);
+	assert_int_equal(sotto_x25519(made.ikm + 32, secrets.x, answer + SOTTO_MLKEM768_CT), 0);
+	sotto_hkdf_extract(made.prk, "XSOTTO/1", 8, made.ikm, 64);
+	assert_int_equal(sotto_hkdf_expand(made.okm, 152, made.prk, info, 2), 0);
+	assert_memory_equal(made.okm, server.c2s_key, 32);
+	assert_int_equal(sotto_x25519(made.ident_shared, secrets.x, long_term_ident), 0);
+	sotto_hkdf_extract(made.ident_prk, "XSOTTO/1 ident", 14, made.ident_shared, 32);
+	assert_int_equal(sotto_hkdf_expand(made.ident_k, 32, made.ident_prk, &h, 1), 0);
+	sotto_hmac_sha256(made.ident_mac, made.ident_k, 32, &s, 1);
+	assert_memory_equal(made.ident_mac, long_term_ident + 32, 16);
+}
+
+static void nothing_is_left(const char *by)
+{
+	if (left_behind(client_random, sizeof(client_random)) || left_behind(server_random, sizeof(server_random)) ||
+	    left_behind(long_term, 32) || left_behind(secrets.dk, 1152) || left_behind(made.ikm, 64) || left_behind(made.prk, 32) ||
+	    left_behind(made.okm, 120) || left_behind(made.ident_shared, 32) || left_behind(made.ident_prk, 32) ||
+	    left_behind(made.ident_k, 32) || left_behind(made.ident_mac + 16, 16))
+		fail_msg("%s leaves a secret on its stack", by);
+}
+
+static void no_secret_stays_on_the_stack(void **state)
+{
+	(void)state;
+	(void)random_of_test(client_random, sizeof(client_random));
+	(void)random_of_test(server_random, sizeof(server_random));
+	(void)random_of_test(long_term, sizeof(long_term));
+	for (unsigned n = 0; n < 2; n++) {
+		spoilt = n == 1;
+		call_client_hello();
+		call_server_hello();
+		call_ident_make();
+		make_again();
+		on_own_stack(call_client_hello);
+		nothing_is_left("sotto_client_hello");
+		on_own_stack(call_server_hello);
+		nothing_is_left("sotto_server_hello");
+		on_own_stack(call_client_finish);
+		nothing_is_left("sotto_client_finish");
+		on_own_stack(call_ident_make);
+		nothing_is_left("sotto_ident_make");
+		on_own_stack(call_ident_check);
+		nothing_is_left("sotto_ident_check");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup(a_y_that_gives_zero_is_a_failure, begin),
 		cmocka_unit_test_setup(odd_encodings_of_x_are_accepted, begin),
 		cmocka_unit_test_setup(ident_is_good_for_this_session_and_this_key_alone, begin),
+		cmocka_unit_test(no_secret_stays_on_the_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

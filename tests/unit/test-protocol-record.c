@@ -171,7 +171,9 @@ static void the_counter_never_wraps(void **state)
 	assert_int_equal(n, 19);
 	assert_int_equal(sotto_record_open(&open, plain, &type, wire, 19), 0);
 	assert_int_equal(sotto_record_seal(&seal, wire, SOTTO_CLOSE, NULL, 0, false), SOTTO_RECORD_COUNTER);
+	plain[0] = 0xee;
 	assert_int_equal(sotto_record_open(&open, plain, &type, wire, 19), SOTTO_RECORD_COUNTER);
+	assert_int_equal(plain[0], 0);
 }
 
 static void the_nonce_is_the_iv_and_the_whole_counter(void **state)

@@ -169,6 +169,17 @@ static void one_octet_at_a_time_changes_nothing(void **state)
 	}
 }
 
+/* Whether an octet that crosses is inside the long random middle of a hello. */
+static bool within_a_hello(const struct dialogue *d, unsigned way, size_t at)
+{
+	size_t lines = way == C2S ? strlen(d->script != NULL ? d->script[0].text : lab_mail[0].text) :
+				    strlen(d->greeting != NULL ? d->greeting : GREETING) +
+				    strlen(d->reply != NULL ? d->reply : REPLY_PLAIN) + SOTTO_EHLO_INSERTED;
+	size_t from = lines + (way == C2S ? strlen(SOTTO_COMMAND) : strlen(SOTTO_GO));
+
+	return at > from + 3 && at < from + (way == C2S ? SOTTO_CLIENT_HELLO : SOTTO_SERVER_HELLO) - 3;
+}
+
 static void a_cut_in_two_at_any_octet_changes_nothing(void **state)
 {
 	(void)state;
@@ -176,10 +187,10 @@ static void a_cut_in_two_at_any_octet_changes_nothing(void **state)
 		for (unsigned way = 0; way < 2; way++) {
 			size_t crossed = 1;
 
-			/* the hellos of the second and later sealed dialogues are no different from those of the first */
-			size_t stride = i > 0 && dialogues[i].outcome == SOTTO_OUTCOME_SEALED ? 41 : 1;
-
-			for (size_t split = 1; split < crossed + 1; split += stride) {
+			for (size_t split = 1; split < crossed + 1; split++) {
+				/* the hellos of the second and later sealed dialogues are no different from those of the first */
+				if (i > 0 && dialogues[i].outcome == SOTTO_OUTCOME_SEALED && within_a_hello(&dialogues[i], way, split))
+					continue;
 				struct lab *l = run(&dialogues[i], 0, (enum lab_way)way, split);
 
 				check(l, &dialogues[i]);

@@ -2,7 +2,7 @@
 /*
  * test-protocol-tamper.c - somebody on the wire flips, injects, strips and alters. What the mail servers hear is what was sent, or
  * less of it, or the whole of it once, on a new connection in the clear. Never anything else as something sealed.
- * SOTTO_LONG in the environment: every bit of the hellos as well, not one of each octet.
+ * With VALGRIND in the environment: one bit of each octet of the hellos, not every one.
  */
 #include "tests/unit/protocol-lab.h"
 
@@ -50,7 +50,8 @@ static bool noticed(const struct lab *l)
 	return l->report[SOTTO_CONNECT].lost || l->report[SOTTO_ACCEPT].lost || !has_text(&l->client.heard, "221");
 }
 
-static void check_flip(enum lab_way way, size_t at, unsigned bit)
+/* `last`: in the CLOSE of this way. Where one's own went first a missing one in return is no failure, so nobody need notice. */
+static void check_flip(enum lab_way way, size_t at, unsigned bit, bool last)
 {
 	struct lab_tamper t = { .op = LAB_FLIP, .way = way, .at = at, .bit = bit };
 	struct lab *l = tampered(t);
@@ -70,7 +71,7 @@ static void check_flip(enum lab_way way, size_t at, unsigned bit)
 		wrong = "the client heard what was not sent";
 	else if (sealed && (l->connections > 0 || l->report[SOTTO_CONNECT].outcome != SOTTO_OUTCOME_SEALED))
 		wrong = "went back from sealed to clear";
-	else if (sealed && !noticed(l))
+	else if (sealed && !last && !noticed(l))
 		wrong = "nobody noticed";
 	else if (!sealed && l->connections == 0 && l->report[SOTTO_CONNECT].outcome == SOTTO_OUTCOME_SEALED &&
 		 !(way == S2C && at < REPLY_AT))
@@ -82,7 +83,7 @@ static void check_flip(enum lab_way way, size_t at, unsigned bit)
 
 static void a_flip_of_any_bit_changes_nothing_that_is_heard(void **state)
 {
-	bool all = getenv("SOTTO_LONG") != NULL;
+	bool all = getenv("VALGRIND") == NULL;
 
 	(void)state;
 	for (unsigned way = 0; way < 2; way++) {
@@ -92,11 +93,10 @@ static void a_flip_of_any_bit_changes_nothing_that_is_heard(void **state)
 
 		lab_free(l);
 		assert_true(crossed > to + 100);
-		/* not CLOSE at the end: both send it, and where one's own went first a missing one in return is no failure */
-		for (size_t at = 0; at < crossed - 19; at++) {
+		for (size_t at = 0; at < crossed; at++) {
 			for (unsigned bit = 0; bit < 8; bit++) {
 				if (all || at < from || at >= to || bit == at % 8)
-					check_flip((enum lab_way)way, at, bit);
+					check_flip((enum lab_way)way, at, bit, at >= crossed - 19);
 			}
 		}
 	}

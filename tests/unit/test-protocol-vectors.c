@@ -224,29 +224,33 @@ static void records_of_both_directions_seal_and_open(void **state)
 	each(check_records);
 }
 
-/* A session of ours in the role accept, which has the vector's keys, gets the record and ends. */
+/* A session of ours, sealed, in either role, which has the vector's keys for what comes: the record ends it. */
+static void check_bad_record(const struct vector *v, const json_t *o, enum sotto_role role)
+{
+	struct octets record = octets_of(o, "first_record");
+	struct peer p;
+
+	(void)peer_sealed(&p, role, false);
+	p.s->open = direction(v, o);
+	(void)feed(p.s, SOTTO_NET, record.p, record.len);
+	if (sotto_session_wishes(p.s) != (SOTTO_WISH_END | SOTTO_WISH_ABORT | SOTTO_WISH_SHUT_NET | SOTTO_WISH_SHUT_MTA) ||
+	    p.s->report.cause != SOTTO_CAUSE_BAD_RECORD)
+		fail_msg("role %u accepted: %s", role, json_string_value(json_object_get(o, "why")));
+	expect(p.s, SOTTO_MTA, "");
+	expect(p.s, SOTTO_NET, "");
+	end_session(p.s);
+	clear(&record);
+}
+
 static void check_bad_records(struct vector *v)
 {
-	struct sotto_session_config config = plain_config(SOTTO_ACCEPT);
 	json_t *o;
 	size_t i;
 
 	assert_true(json_array_size(json_object_get(v->json, "bad_records")) >= 6);
 	json_array_foreach(json_object_get(v->json, "bad_records"), i, o) {
-		struct octets record = octets_of(o, "first_record"), rest = { 0 };
-		struct peer p;
-
-		peer_as_client(&p, &config, &rest);
-		p.s->open = direction(v, o);
-		(void)feed(p.s, SOTTO_NET, record.p, record.len);
-		if (sotto_session_wishes(p.s) != (SOTTO_WISH_END | SOTTO_WISH_ABORT | SOTTO_WISH_SHUT_NET | SOTTO_WISH_SHUT_MTA) ||
-		    p.s->report.cause != SOTTO_CAUSE_BAD_RECORD)
-			fail_msg("accepted: %s", json_string_value(json_object_get(o, "why")));
-		expect(p.s, SOTTO_MTA, "");
-		expect(p.s, SOTTO_NET, "");
-		end_session(p.s);
-		clear(&record);
-		clear(&rest);
+		check_bad_record(v, o, SOTTO_ACCEPT);
+		check_bad_record(v, o, SOTTO_CONNECT);
 	}
 }
 
@@ -265,8 +269,8 @@ static int given_random(uint8_t *out, size_t len)
 	return 0;
 }
 
-/* What the vector's server says once sealed: all at once, behind its hello. Its DATA goes to `content`. */
-static void server_says(const struct vector *v, struct octets *wire, struct octets *content)
+/* What one side of the vector says once sealed, all at once. Its DATA goes to `content`. */
+static void all_records(const struct vector *v, const char *dir, struct octets *wire, struct octets *content)
 {
 	json_t *o;
 	size_t i;
@@ -274,7 +278,7 @@ static void server_says(const struct vector *v, struct octets *wire, struct octe
 	json_array_foreach(json_object_get(v->json, "records"), i, o) {
 		struct octets w = octets_of(o, "wire"), c = octets_of(o, "content");
 
-		if (strcmp(json_string_value(json_object_get(o, "dir")), "s2c") == 0) {
+		if (strcmp(json_string_value(json_object_get(o, "dir")), dir) == 0) {
 			add(wire, w.p, w.len);
 			if (json_integer_value(json_object_get(o, "type")) == SOTTO_DATA)
 				add(content, c.p, c.len);
@@ -284,15 +288,16 @@ static void server_says(const struct vector *v, struct octets *wire, struct octe
 	}
 }
 
-/* What the client seals, content by content, as far as a session makes the same records: small ones that are not empty. */
-static void check_sealed(struct sotto_session *s, const struct vector *v)
+/* What one side seals, content by content, as far as a session makes the same records: small ones that are not empty. */
+static size_t check_sealed(struct sotto_session *s, const struct vector *v, const char *dir)
 {
 	json_t *o;
 	size_t i, checked = 0;
 
 	json_array_foreach(json_object_get(v->json, "records"), i, o) {
 		struct octets wire = octets_of(o, "wire"), content = octets_of(o, "content"), got = { 0 };
-		bool ours = strcmp(json_string_value(json_object_get(o, "dir")), "c2s") == 0;
+		bool ours = strcmp(json_string_value(json_object_get(o, "dir")), dir) == 0 &&
+			    json_integer_value(json_object_get(o, "type")) == SOTTO_DATA;
 
 		if (ours && content.len > 1000)
 			i = json_array_size(json_object_get(v->json, "records"));
@@ -306,7 +311,7 @@ static void check_sealed(struct sotto_session *s, const struct vector *v)
 		clear(&content);
 		clear(&got);
 	}
-	assert_true(checked >= 3);
+	return checked;
 }
 
 static void check_session(struct vector *v)
@@ -333,7 +338,7 @@ static void check_session(struct vector *v)
 	assert_true(same(&got, &v->hello));
 	add(&wire, v->ok_line.p, v->ok_line.len);
 	add(&wire, v->server_hello.p, v->server_hello.len);
-	server_says(v, &wire, &content);
+	all_records(v, "s2c", &wire, &content);
 	assert_int_equal(feed(s, SOTTO_NET, wire.p, wire.len), wire.len);
 	assert_int_equal(s->report.outcome, SOTTO_OUTCOME_SEALED);
 	assert_int_equal(s->report.identity, SOTTO_IDENTITY_FIRST);
@@ -344,7 +349,7 @@ static void check_session(struct vector *v)
 	drop(&got, got.len - content.len);
 	assert_true(same(&got, &content));
 	assert_true(sotto_session_wishes(s) & SOTTO_WISH_SHUT_MTA);
-	check_sealed(s, v);
+	assert_true(check_sealed(s, v, "c2s") >= 3);
 	end_session(s);
 	clear(&got);
 	clear(&wire);
@@ -355,6 +360,44 @@ static void a_whole_session_as_client_accepts_the_vectors_server(void **state)
 {
 	(void)state;
 	each(check_session);
+}
+
+/* In the role accept the 220 line is our own, so the session gets the vector's keys behind it. */
+static void check_session_as_server(struct vector *v)
+{
+	struct octets wire = { 0 }, content = { 0 }, got = { 0 };
+	size_t fed = 0;
+	struct peer p;
+
+	(void)peer_sealed(&p, SOTTO_ACCEPT, true);
+	memcpy(p.s->open.key, v->okm, 32);
+	memcpy(p.s->seal.key, v->okm + 32, 32);
+	memcpy(p.s->open.iv, v->okm + 64, 12);
+	memcpy(p.s->seal.iv, v->okm + 76, 12);
+	p.s->open.counter = 0;
+	p.s->seal.counter = 1;	/* IDENT was the first */
+	all_records(v, "c2s", &wire, &content);
+	while (fed < wire.len) {
+		size_t n = feed(p.s, SOTTO_NET, wire.p + fed, wire.len - fed);
+
+		fed += n;
+		assert_true(n > 0);
+		take(p.s, SOTTO_MTA, &got);
+	}
+	assert_true(same(&got, &content));
+	assert_true(p.s->report.authenticated);
+	assert_true(sotto_session_wishes(p.s) & SOTTO_WISH_SHUT_MTA);
+	assert_true(check_sealed(p.s, v, "s2c") >= 1);
+	end_session(p.s);
+	clear(&got);
+	clear(&wire);
+	clear(&content);
+}
+
+static void a_whole_session_as_server_hears_the_vectors_client(void **state)
+{
+	(void)state;
+	each(check_session_as_server);
 }
 
 static void padding_sizes_are_those_of_the_vectors(void **state)
@@ -378,6 +421,7 @@ int main(void)
 		cmocka_unit_test(records_of_both_directions_seal_and_open),
 		cmocka_unit_test(every_bad_record_ends_the_session),
 		cmocka_unit_test(a_whole_session_as_client_accepts_the_vectors_server),
+		cmocka_unit_test(a_whole_session_as_server_hears_the_vectors_client),
 		cmocka_unit_test(padding_sizes_are_those_of_the_vectors),
 	};
 	const char *folder = getenv("SOTTO_VECTORS");
