@@ -27,17 +27,19 @@ static bool is_due(void)
 {
 	struct stat st;
 	time_t now = time(NULL);
-	int fd = open(STAMP, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	bool due = true;
+
+	return lstat(STAMP, &st) != 0 || st.st_mtime > now || now - st.st_mtime >= EVERY;
+}
+
+/* The file stays empty, so that a full disk changes nothing. Root would leave one that Exim's own user cannot open. */
+static void stamp(void)
+{
+	int fd = open(STAMP, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (geteuid() != 0 ? O_CREAT : 0), 0600);
 
 	if (fd < 0)
-		return true;
-	if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_mtime <= now && now - st.st_mtime < EVERY)
-		due = false;
-	else if (ftruncate(fd, 0) != 0 || write(fd, "\n", 1) != 1)
-		due = true;
+		return;
+	(void)futimens(fd, NULL);
 	close(fd);
-	return due;
 }
 
 void sotto_complain(const char *format, ...)
@@ -47,6 +49,7 @@ void sotto_complain(const char *format, ...)
 
 	if (!is_due())
 		return;
+	stamp();
 	va_start(ap, format);
 	(void)vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);

@@ -6,6 +6,7 @@
 #include "plugins/exim/decide.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/runtime/names.h"
@@ -27,12 +28,14 @@ bool sotto_listed(const char *file, const struct sotto_peer *peer, char *err, si
 	rc = sotto_names_match(path, &who, wrong, sizeof(wrong));
 	if (wrong[0] != '\0' && len > 0)
 		(void)snprintf(err, len, "%s", wrong);
+	else if (rc < 0 && len > 0)
+		(void)snprintf(err, len, "%s cannot be read: %s", path, strerror(-rc));
 	return rc == 1;
 }
 
-bool sotto_not_ours(const struct sotto_found *found)
+bool sotto_on_loopback(const struct sotto_found *found)
 {
-	return found->used || (sotto_addr_loopback(&found->local) && sotto_addr_loopback(&found->peer));
+	return sotto_addr_loopback(&found->local) && sotto_addr_loopback(&found->peer);
 }
 
 /* Avoidance is about hosts that we connect to (PROTOCOL.md 8); one that connects to us makes up its own mind. */

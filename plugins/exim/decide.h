@@ -26,15 +26,12 @@ struct sotto_peer {
 
 /*
  * Whether the peer is listed in the file of that name in SOTTO_CONF_DIR. What is wrong with the file is written to
- * err, which is otherwise left alone; then what could be read counts.
+ * err, which is otherwise left alone; then what could be read counts, so a file that cannot be read lists nobody.
  */
 bool sotto_listed(const char *file, const struct sotto_peer *peer, char *err, size_t len);
 
-/*
- * Connections that never are for us: both ends on loopback (among them our own pairs), or something was sent over it
- * already (TLS on connect; the middle of a session that another process began).
- */
-bool sotto_not_ours(const struct sotto_found *found);
+/* Both ends on loopback, among them our own pairs: such a connection never is for us. */
+bool sotto_on_loopback(const struct sotto_found *found);
 
 /* For a connection that is for us. err as above. */
 enum sotto_verdict sotto_decide(const struct sotto_peer *peer, char *err, size_t len);

@@ -53,6 +53,14 @@ static void report(const char *what, const struct sotto_peer *peer, const char *
 	sotto_complain("no session %s [%s]: %s; %s", peer->outbound ? "to" : "from", address, why, what);
 }
 
+/* Why no session can take the place of what was found, or NULL. */
+static const char *obstacle(const struct sotto_found *found)
+{
+	if (found->n == 0)
+		return "none of our descriptors leads to it (is there a proxy in between?)";
+	return found->used ? "something has been sent over the connection already" : NULL;
+}
+
 /* ---- inbound --------------------------------------------------------------------------------------------- */
 
 static bool start_inbound(const struct sotto_found *found, const struct sotto_peer *peer, bool must)
@@ -60,12 +68,20 @@ static bool start_inbound(const struct sotto_found *found, const struct sotto_pe
 	struct sotto_order order = { .role = "accept", .peer = peer->host, .required = must, .keep_starttls = true };
 	char why[256];
 
-	if (found->n == 0)
-		(void)snprintf(why, sizeof(why), "the peer is behind a proxy");
+	if (obstacle(found) != NULL)
+		(void)snprintf(why, sizeof(why), "%s", obstacle(found));
 	else if (sotto_interpose(found, &order, why, sizeof(why)) == 0)
 		return true;
 	report(must ? "it is told to come back later" : "going on without it", peer, why);
 	return false;
+}
+
+/* Port 25, and not from this host. What comes through a proxy is known to Exim only. */
+static bool is_for_us(const struct sotto_found *found, const struct sockaddr_storage *addr)
+{
+	if (found->n > 0)
+		return sotto_addr_port(&found->local) == SOTTO_SMTP_PORT && !sotto_on_loopback(found);
+	return interface_port == SOTTO_SMTP_PORT && !sotto_addr_loopback(addr);
 }
 
 /* Whether the connection may go on. */
@@ -76,25 +92,24 @@ static bool handle_inbound(const struct sockaddr_storage *addr)
 	struct sotto_found found;
 	enum sotto_verdict verdict;
 
-	if (sotto_find(&found, addr) == 0 && !found.proxied)
-		return true;
-	if (found.n > 0 && (sotto_not_ours(&found) || sotto_addr_port(&found.local) != SOTTO_SMTP_PORT))
+	sotto_find(&found, addr);
+	if (!is_for_us(&found, addr))
 		return true;
 	verdict = sotto_decide(&peer, err, sizeof(err));
 	if (err[0] != '\0')
 		sotto_complain("%s", err);
-	if (verdict == SOTTO_LEAVE || (found.n == 0 && verdict != SOTTO_MUST))
+	if (verdict == SOTTO_LEAVE || (verdict == SOTTO_SEAL && obstacle(&found) != NULL))
 		return true;
 	return start_inbound(&found, &peer, verdict == SOTTO_MUST) || verdict != SOTTO_MUST;
 }
 
-/* Argument: the administrator's own acl_smtp_connect, or nothing. */
+/* Argument: the administrator's own acl_smtp_connect, which comes back as it is; without it, what Exim does without that option. */
 int sotto_in(uschar **yield, int argc, uschar *argv[])
 {
 	static uschar accept[] = "accept";
 	struct sockaddr_storage addr;
 
-	*yield = argc > 0 && argv[0][0] != '\0' ? argv[0] : accept;
+	*yield = argc > 0 ? argv[0] : accept;
 	if (sender_host_address == NULL || host_checking || smtp_batched_input || sender_host_port <= 0 ||
 	    sender_host_port > UINT16_MAX || sotto_hints_read(CONF).off ||
 	    sotto_addr_read(&addr, (const char *)sender_host_address, (uint16_t)sender_host_port) != 0)
@@ -124,14 +139,17 @@ static bool any_recipient_listed(const struct sotto_peer *peer, char *err, size_
 }
 
 /*
- * Where TLS may be demanded of the host, STARTTLS stays visible: by hosts_require_tls (the arguments behind the first),
- * or by DANE. An answer that does not come may have been "yes".
+ * Where TLS may be demanded of the host, STARTTLS stays visible: by hosts_require_tls (the arguments behind the first,
+ * which Exim expands here and not before), or by DANE; an answer that does not come may have been "yes". What other
+ * transports demand is not known here, nor whether a smarthost takes our password without TLS.
  */
 static bool tls_may_be_demanded(int argc, uschar *argv[], const char *host, const char *address)
 {
 	static uschar tlsa[] = "${lookup dnsdb{defer_strict,tlsa=_25._tcp.$host}{yes}{no}}";
 	const uschar *answer;
 
+	if (strcmp(variable("$transport_name"), "remote_smtp") != 0)
+		return true;
 	for (int i = 1; i < argc; i++)
 		if (argv[i][0] != '\0' && lss_match_host(US host, US address, argv[i]) != FAIL)
 			return true;
@@ -187,8 +205,8 @@ static int start_outbound(struct outbound *o, bool keep_starttls, char *why, siz
 		.required = o->verdict == SOTTO_MUST, .keep_starttls = keep_starttls,
 	};
 
-	if (o->found.n == 0 || o->found.used) {
-		(void)snprintf(why, len, "its connection is not a new one that can be seen here");
+	if (obstacle(&o->found) != NULL) {
+		(void)snprintf(why, len, "%s", obstacle(&o->found));
 		return -1;
 	}
 	if (sotto_interpose(&o->found, &order, why, len) == 0) {
@@ -202,16 +220,15 @@ static int start_outbound(struct outbound *o, bool keep_starttls, char *why, siz
 
 static int handle_outbound(struct outbound *o, const struct sotto_hints *hints, int argc, uschar *argv[], uschar **yield)
 {
-	const char *address = variable("$host_address");
-	bool nothing = sotto_find(&o->found, &o->addr) == 0, keep;
 	char why[256];
+	bool keep;
 
-	if (nothing ? passed_on() : !o->found.used && sotto_not_ours(&o->found))
+	if (sotto_find(&o->found, &o->addr) == 0 ? passed_on() : sotto_on_loopback(&o->found))
 		return OK;
 	decide_outbound(o, o->peer.domain[0] == '\0');
-	if (o->verdict == SOTTO_LEAVE || ((nothing || o->found.used) && o->verdict != SOTTO_MUST))
+	if (o->verdict == SOTTO_LEAVE || (o->verdict == SOTTO_SEAL && obstacle(&o->found) != NULL))
 		return OK;
-	keep = !hints->skip || tls_may_be_demanded(argc, argv, o->peer.host, address);
+	keep = !hints->skip || tls_may_be_demanded(argc, argv, o->peer.host, variable("$host_address"));
 	if (start_outbound(o, keep, why, sizeof(why)) != 0 && o->verdict == SOTTO_MUST)
 		return fail(yield, why);
 	return OK;
@@ -229,11 +246,11 @@ static void compare(uschar **yield)
 
 	if (sealed_by_order || !sotto_list_has_entries(REQUIRE) || sotto_hints_read(CONF).off)
 		return;
-	(void)snprintf(text, sizeof(text), "%s %u", (const char *)*yield, ++count);
+	(void)snprintf(text, sizeof(text), "%u %s", ++count, (const char *)*yield);
 	*yield = string_copy(US text);
 }
 
-/* Arguments: the name for EHLO; values of hosts_require_tls, any number. */
+/* Arguments: the name for EHLO; lists as in hosts_require_tls, any number. */
 int sotto_out(uschar **yield, int argc, uschar *argv[])
 {
 	const char *address = variable("$host_address");

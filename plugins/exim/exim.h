@@ -7,7 +7,7 @@
 #define SOTTO_EXIM_EXIM_H
 
 #define DLFUNC_IMPL
-#include <local_scan.h>
+#include <exim4/local_scan.h>
 
 /* Exim finds these by name; all other names of a plugin stay inside it. */
 #define SOTTO_EXPORT __attribute__((visibility("default")))

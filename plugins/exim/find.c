@@ -2,19 +2,22 @@
 /*
  * find.c - finds Exim's descriptors by their peer. Called by the dlfuncs and by the trace; changes nothing.
  *
- * A thousand calls of getpeername that fail cost less than reading /proc, which may not be there.
+ * poll tells of many numbers at once which of them are open: four calls for a thousand, and no /proc, which may not be there.
  */
 #include "plugins/exim/find.h"
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "core/runtime/addr.h"
 
-#define HIGHEST 1024
+#define MOST 65536
+#define AT_ONCE 256
 
 static bool ends(int fd, struct sockaddr_storage *local, struct sockaddr_storage *peer)
 {
@@ -60,34 +63,57 @@ static bool has_sent(int fd)
 	return info.tcpi_bytes_sent > 0;
 }
 
-static bool from_elsewhere(const struct sockaddr_storage *local, const struct sockaddr_storage *peer)
+static int most(void)
 {
-	return sotto_addr_port(local) == SOTTO_SMTP_PORT && !sotto_addr_loopback(peer);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > MOST)
+		return MOST;
+	return (int)limit.rlim_cur;
+}
+
+/* Which of n descriptors from first on are open: those that poll does not call invalid. All, where poll cannot tell. */
+static void see_open(struct pollfd p[AT_ONCE], int first, int n)
+{
+	for (int i = 0; i < n; i++)
+		p[i] = (struct pollfd){ .fd = first + i };
+	(void)poll(p, (nfds_t)n, 0);
+}
+
+/* False: it is another connection with the same peer, or there are too many of them. */
+static bool take(struct sotto_found *out, int fd, const struct sockaddr_storage *local, const struct sockaddr_storage *peer)
+{
+	if (out->n == SOTTO_FOUND_MAX || (out->n > 0 && !same_socket(out->fd[0], fd)))
+		return false;
+	out->fd[out->n++] = fd;
+	out->local = *local;
+	out->peer = *peer;
+	return true;
+}
+
+static bool take_all(struct sotto_found *out, const struct sockaddr_storage *peer)
+{
+	struct sockaddr_storage local, other;
+	struct pollfd open[AT_ONCE];
+	int end = most(), n;
+
+	for (int first = 0; first < end; first += n) {
+		n = end - first < AT_ONCE ? end - first : AT_ONCE;
+		see_open(open, first, n);
+		for (int i = 0; i < n; i++)
+			if ((open[i].revents & POLLNVAL) == 0 && ends(first + i, &local, &other) && is_tcp(first + i) &&
+			    sotto_addr_same(&other, peer) && !take(out, first + i, &local, &other))
+				return false;
+	}
+	return true;
 }
 
 unsigned sotto_find(struct sotto_found *out, const struct sockaddr_storage *peer)
 {
-	struct sockaddr_storage local, other;
-	bool proxied = false;
-
 	memset(out, 0, sizeof(*out));
-	for (int fd = 0; fd < HIGHEST; fd++) {
-		if (!ends(fd, &local, &other) || !is_tcp(fd))
-			continue;
-		proxied = proxied || from_elsewhere(&local, &other);
-		if (!sotto_addr_same(&other, peer))
-			continue;
-		if (out->n == SOTTO_FOUND_MAX || (out->n > 0 && !same_socket(out->fd[0], fd))) {
-			memset(out, 0, sizeof(*out));
-			return 0;
-		}
-		out->fd[out->n++] = fd;
-		out->local = local;
-		out->peer = other;
-	}
+	if (!take_all(out, peer))
+		memset(out, 0, sizeof(*out));
 	if (out->n > 0)
 		out->used = has_sent(out->fd[0]);
-	else
-		out->proxied = proxied;
 	return out->n;
 }

@@ -11,8 +11,6 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "core/crypto/memory.h"
-
 #define SOTTO_FOUND_MAX 8	/* descriptors of one connection */
 #define SOTTO_SMTP_PORT 25
 
@@ -21,14 +19,14 @@ struct sotto_found {
 	unsigned n;
 	struct sockaddr_storage local, peer;	/* plain (addr.h) */
 	bool used;	/* something has been sent over it: TLS on connect, or in the middle of a session */
-	bool proxied;	/* n is 0, but there is a connection from elsewhere to our port 25 (PROXY protocol) */
 };
 
 /*
- * Descriptors of which the other end is peer, address and port; only those below 1,024 are looked at. Returns their
- * number, 0 too where it is not certain that all of them are one and the same connection. The descriptors stay
- * Exim's.
+ * TCP sockets of which the other end is peer, address and port. Looks at all that this process may open (RLIMIT_NOFILE),
+ * but not beyond 65,536. Returns their number, which is in out too; 0 where it is not certain that all of them are one
+ * and the same connection. Where the peer spoke to a proxy (PROXY protocol, SOCKS) there is none: the other end is the proxy. The
+ * descriptors stay Exim's.
  */
-SOTTO_CHECKED unsigned sotto_find(struct sotto_found *out, const struct sockaddr_storage *peer);
+unsigned sotto_find(struct sotto_found *out, const struct sockaddr_storage *peer);
 
 #endif

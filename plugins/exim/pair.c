@@ -70,6 +70,7 @@ static int accept_own(int from, const struct sockaddr_storage *own, int64_t dead
 		else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			return -1;
 	}
+	errno = ETIMEDOUT;
 	return -1;
 }
 

@@ -5,7 +5,9 @@
  * The helper in the middle lives until the outcome is known, for one reason: only a parent can kill a child and be
  * sure that the number still means that child. A session that hangs would keep Exim's connection open for ever.
  *
- * Exim ignores SIGCHLD while it receives: then the helper is reaped by the kernel, and waitpid only waits for that.
+ * Exim ignores SIGCHLD while it receives: then the helper is reaped by the kernel, and waitpid only waits for that. A
+ * helper that does not end (somebody stopped it) is killed, so that Exim never waits for it longer than REAP_MS. Then
+ * nobody kills the session; but it sees the end of its ready descriptor, and ends.
  */
 #include "plugins/exim/spawn.h"
 
@@ -22,6 +24,7 @@
 #include "plugins/exim/deadline.h"
 
 #define ABOVE 16	/* out of the way of 0 to 5 */
+#define REAP_MS 200	/* for a helper to end that has been told to */
 
 struct job {
 	const char *const *argv;
@@ -44,13 +47,13 @@ static void default_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int close_from(unsigned lowest)
+/* Kernels before 5.9, and filters that do not know close_range, leave no other way than one by one. */
+static void close_all(unsigned first, unsigned last)
 {
-	if (close_range(lowest, ~0U, 0) == 0)
-		return 0;
-	for (int fd = (int)lowest; fd < 65536; fd++)
-		close(fd);
-	return 0;
+	if (first > last || close_range(first, last, 0) == 0)
+		return;
+	for (unsigned fd = first; fd <= last && fd < 65536; fd++)
+		close((int)fd);
 }
 
 /* First out of the way, then into place: net may well be 4, and mta 3. */
@@ -66,16 +69,19 @@ static int arrange(const struct job *j)
 			return -1;
 	if (dup2(net, SOTTO_SPAWN_NET) < 0 || dup2(mta, SOTTO_SPAWN_MTA) < 0 || dup2(ready, SOTTO_SPAWN_READY) < 0)
 		return -1;
-	return close_from(SOTTO_SPAWN_READY + 1);
+	close_all(SOTTO_SPAWN_READY + 1, ~0U);
+	return 0;
 }
 
-/* What the session remembers belongs to one user. Exim is that user, but for a moment of testing by root. */
+/* What the session remembers belongs to one user. Exim is that user, but for root's own tests; nothing of ours is ever root. */
 static int not_as_root(const char *state)
 {
 	struct stat st;
 
-	if (geteuid() != 0 || stat(state, &st) != 0 || st.st_uid == 0)
+	if (geteuid() != 0)
 		return 0;
+	if (stat(state, &st) != 0 || st.st_uid == 0)
+		return -1;
 	return setgroups(0, NULL) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0 ? -1 : 0;
 }
 
@@ -85,6 +91,7 @@ _Noreturn static void become_session(const struct job *j)
 	char *const environment[] = { path, NULL };
 
 	default_signals();
+	(void)umask(022);
 	if (setsid() >= 0 && chdir("/") == 0 && arrange(j) == 0 && not_as_root(j->state) == 0)
 		execve(j->argv[0], (char *const *)(const void *)j->argv, environment);
 	_exit(127);
@@ -95,8 +102,8 @@ _Noreturn static void become_session(const struct job *j)
 static void close_all_but(int fd)
 {
 	if (fd > 0)
-		(void)close_range(0, (unsigned)fd - 1, 0);
-	(void)close_range((unsigned)fd + 1, ~0U, 0);
+		close_all(0, (unsigned)fd - 1);
+	close_all((unsigned)fd + 1, ~0U);
 }
 
 _Noreturn static void help(const struct job *j)
@@ -195,16 +202,25 @@ int sotto_spawn_go(const struct sotto_spawn *s)
 	return send(s->ready, "!", 1, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
+/* The helper's end of control closes when it ends. Where it is slow, its number is still its own as long as waitpid says 0. */
+static void reap(const struct sotto_spawn *s)
+{
+	(void)shutdown(s->control, SHUT_WR);
+	if (sotto_wait_fd(s->control, POLLIN, sotto_now_ms() + REAP_MS) != 0 && waitpid(s->helper, NULL, WNOHANG) == 0)
+		(void)kill(s->helper, SIGKILL);
+	while (waitpid(s->helper, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 void sotto_spawn_end(struct sotto_spawn *s, bool undo)
 {
 	int keep = errno;
 
 	if (undo)
 		(void)send(s->control, "k", 1, MSG_NOSIGNAL);
-	close(s->control);
 	close(s->ready);
-	while (waitpid(s->helper, NULL, 0) < 0 && errno == EINTR)
-		;
+	reap(s);
+	close(s->control);
 	*s = (struct sotto_spawn){ .helper = -1, .control = -1, .ready = -1 };
 	errno = keep;
 }

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: ISC
+# What Exim loads. Libc only: the names of Exim are Exim's, and check-symbols sees to it that there are no others.
+
+EXIM_LIBS  = $(B)/lib/exim-sotto.so $(B)/lib/exim-sotto-local-scan.so
+PLUGINS   += $(EXIM_LIBS)
+INSTALL_PLUGINS += install-exim
+
+EXIM_BOTH  = plugins/exim/find.c plugins/exim/trace.c core/runtime/addr.c core/runtime/live.c
+EXIM_SCAN  = plugins/exim/local-scan.c
+EXIM_OTHER = $(filter-out $(EXIM_BOTH) $(EXIM_SCAN),$(wildcard plugins/exim/*.c)) core/runtime/names.c \
+	$(wildcard core/runtime/state*.c)
+
+# Beside the objects of the programs, which are no good in a shared object. The last of -fPIE and -fPIC counts.
+$(B)/pic/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(B)/lib/exim-sotto.so: $(EXIM_BOTH:%.c=$(B)/pic/%.o) $(EXIM_OTHER:%.c=$(B)/pic/%.o)
+$(B)/lib/exim-sotto.so: EXPORTS = sotto_in sotto_out sotto_trace
+
+$(B)/lib/exim-sotto-local-scan.so: $(EXIM_BOTH:%.c=$(B)/pic/%.o) $(EXIM_SCAN:%.c=$(B)/pic/%.o)
+$(B)/lib/exim-sotto-local-scan.so: EXPORTS = local_scan local_scan_version_major local_scan_version_minor
+
+$(EXIM_LIBS): plugins/exim/check-symbols
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANFLAGS) $(CFLAGS) $(LDFLAGS) -shared $(LINKHARD) -o $@.new $(filter %.o,$^)
+	$(Q)$(if $(SANFLAGS),:,CC='$(CC)' plugins/exim/check-symbols $@.new $(EXPORTS))
+	$(Q)mv $@.new $@
+
+install-exim:
+	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR)
+	install -m 644 build/lib/exim-sotto.so build/lib/exim-sotto-local-scan.so $(DESTDIR)$(LIBDIR)/
+	sed -e 's,/usr/lib/sotto/,$(LIBDIR)/,g' -e 's,/usr/share/sotto/,$(DATADIR)/,g' plugins/exim/exim4-sotto.conf \
+		> $(DESTDIR)$(DATADIR)/exim4-sotto.conf
+	chmod 644 $(DESTDIR)$(DATADIR)/exim4-sotto.conf
+
+.PHONY: install-exim
