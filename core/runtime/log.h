@@ -8,15 +8,23 @@
 
 #include <stdbool.h>
 
-/* Opens the socket, which stays open: call it before a sandbox or a chroot. name stays the caller's. Never fails. */
+/*
+ * Opens the socket, which stays open: call it before a sandbox or a chroot (the time zone is read now too). name stays the
+ * caller's. Never fails. Where /dev/log is not there yet, or is started again, each line tries to reach it once more, as far as a
+ * sandbox lets it. To stderr goes "NAME[PID]: text"; where that is a pipe, the program must ignore SIGPIPE.
+ */
 void sotto_log_open(const char *name, bool to_stderr);
 
-/* level: LOG_ERR, LOG_WARNING, LOG_INFO of syslog.h; facility is mail. At most 1000 octets; control characters become '?'. */
+/*
+ * level: LOG_ERR, LOG_WARNING, LOG_INFO of syslog.h; facility is mail. At most 1000 octets; control characters become '?'. errno
+ * stays what it was.
+ */
 __attribute__((format(printf, 2, 3))) void sotto_log(int level, const char *format, ...);
 
 /*
  * The same, but at most one line a minute from all processes together for each name of a stamp file in `dir` (the state
- * directory); where there can be no such file, every line. The next line says how many were withheld.
+ * directory); where there can be no such file, every line. The next line says how many were withheld: about, because nobody waits
+ * for anybody to count.
  */
 __attribute__((format(printf, 4, 5))) void sotto_log_limited(const char *dir, const char *stamp, int level, const char *format, ...);
 
