@@ -151,16 +151,10 @@ static int ended(struct started *s)
 	return WEXITSTATUS(status);
 }
 
-static int run(const char *const words[], char *said, size_t len)
+static int run(struct started *s, const char *const words[])
 {
-	static struct started s;
-	const int none[] = { -1 };
-	int r;
-
-	start(&s, none, words);
-	r = ended(&s);
-	(void)snprintf(said, len, "%s", s.said);
-	return r;
+	start(s, (const int[]){ -1 }, words);
+	return ended(s);
 }
 
 /* ---- sockets ---- */
@@ -518,26 +512,24 @@ static void wrong_usage_is_2_and_a_sentence(void **state)
 		{ NULL }, { "listen", NULL }, { "accept", "--net", "3", NULL }, { "accept", "--net", "x", "--mta", "4", NULL },
 		{ "accept", "--net", "77", "--mta", "78", NULL }, { "connect", "--to", "b.example", NULL }, { "accept", "--what", NULL },
 	};
-	char said[512];
+	struct started *s = &((struct both *)*state)->client;
 
-	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(run(cases[i], said, sizeof(said)), 2);
-		assert_int_equal(strncmp(said, "sotto-session: ", 15), 0);
-		assert_non_null(strstr(said, "see sotto-session(8)\n"));
-		assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+		assert_int_equal(run(s, cases[i]), 2);
+		assert_int_equal(strncmp(s->said, "sotto-session: ", 15), 0);
+		assert_non_null(strstr(s->said, "see sotto-session(8)\n"));
+		assert_ptr_equal(strchr(s->said, '\n'), s->said + s->len - 1);
 	}
 }
 
 static void help_and_version_are_0(void **state)
 {
-	char said[2048];
+	struct started *s = &((struct both *)*state)->client;
 
-	(void)state;
-	assert_int_equal(run((const char *const[]){ "--help", NULL }, said, sizeof(said)), 0);
-	assert_int_equal(strncmp(said, "usage: sotto-session accept", 27), 0);
-	assert_int_equal(run((const char *const[]){ "--version", NULL }, said, sizeof(said)), 0);
-	assert_int_equal(strncmp(said, "sotto-session ", 14), 0);
+	assert_int_equal(run(s, (const char *const[]){ "--help", NULL }), 0);
+	assert_int_equal(strncmp(s->said, "usage: sotto-session accept", 27), 0);
+	assert_int_equal(run(s, (const char *const[]){ "--version", NULL }), 0);
+	assert_int_equal(strncmp(s->said, "sotto-session ", 14), 0);
 }
 
 static void it_ends_on_sigterm_as_a_lost_connection(void **state)
@@ -573,8 +565,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_prestate(a_dead_backend_is_a_421, &both),
 		cmocka_unit_test_prestate(a_domain_that_cannot_be_reached_is_a_421, &both),
 		cmocka_unit_test_prestate(it_ends_on_sigterm_as_a_lost_connection, &both),
-		cmocka_unit_test(wrong_usage_is_2_and_a_sentence),
-		cmocka_unit_test(help_and_version_are_0),
+		cmocka_unit_test_prestate(wrong_usage_is_2_and_a_sentence, &both),
+		cmocka_unit_test_prestate(help_and_version_are_0, &both),
 	};
 	const char *slash = strstr(argv[0], "tests/test-sotto-session");
 
