@@ -11,7 +11,10 @@ static struct peer p;
 
 static bool holds(const struct sotto_session *s, const void *secret, size_t len)
 {
-	return memmem(s, sizeof(*s), secret, len) != NULL;
+	static uint8_t octets[sizeof(struct sotto_session)];
+
+	copy_raw(octets, s, sizeof(octets));
+	return memmem(octets, sizeof(octets), secret, len) != NULL;
 }
 
 static bool holds_keys(const struct sotto_session *s)

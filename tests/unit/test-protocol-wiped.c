@@ -7,6 +7,8 @@
  */
 #include "tests/unit/protocol-octets.h"
 
+#include "tests/unit/own-stack.h"
+
 #include "core/crypto/kdf.h"
 #include "core/crypto/x25519.h"
 #include "core/protocol/handshake.h"
@@ -20,7 +22,7 @@ static void note_and_clear(void *p, size_t len)
 
 	if (len > sizeof(noted) - noted_len)
 		abort();
-	memcpy(noted + noted_len, p, len);
+	copy_raw(noted + noted_len, p, len);
 	noted_len += len;
 	while (len-- > 0)
 		*octet++ = 0;
