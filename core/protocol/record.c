@@ -25,7 +25,7 @@ size_t sotto_record_padded(size_t n)
 
 	if (n < 1024)
 		n = 1024;
-	e = floor_log2(n);
+	e = 10 + floor_log2(n >> 10);	/* at least 10, for whoever analyses the shift below */
 	s = floor_log2(e) + 1;
 	mask = ((size_t)1 << (e - s)) - 1;
 	padded = (n + mask) & ~mask;

@@ -254,6 +254,6 @@ void sotto_note_ehlo(struct sotto_session *s, const uint8_t *line, size_t len)
 	memcpy(s->ehlo, line, len);
 	s->ehlo_len = len;
 	for (size_t i = 5; i + 2 < len && n + 1 < sizeof(s->report.ehlo_name); i++)
-		s->report.ehlo_name[n++] = line[i] > 0x20 && line[i] < 0x7f ? (char)line[i] : '?';
+		s->report.ehlo_name[n++] = (char)(line[i] > 0x20 && line[i] < 0x7f ? line[i] : '?');
 	s->report.ehlo_name[n] = '\0';
 }

@@ -11,7 +11,10 @@ static struct peer p;
 
 static bool holds(const struct sotto_session *s, const void *secret, size_t len)
 {
-	return memmem(s, sizeof(*s), secret, len) != NULL;
+	static uint8_t octets[sizeof(struct sotto_session)];
+
+	copy_raw(octets, s, sizeof(octets));
+	return memmem(octets, sizeof(octets), secret, len) != NULL;
 }
 
 static bool holds_keys(const struct sotto_session *s)
@@ -63,6 +66,30 @@ static void no_key_outlives_its_session(void **state)
 			end_session(s);
 			clear(&heard);
 		}
+	}
+}
+
+/* A direction's key goes with its CLOSE, and what both were cut from went before. */
+static void the_key_of_a_closed_direction_is_gone_while_the_other_lives(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 4; n++) {
+		struct sotto_session *s = peer_sealed(&p, (enum sotto_role)(n % 2), false);
+		const uint8_t *out = n % 2 ? p.keys.c2s_key : p.keys.s2c_key, *in = n % 2 ? p.keys.s2c_key : p.keys.c2s_key;
+		struct octets heard = { 0 };
+
+		assert_true(holds(s, out, 32) && holds(s, in, 32));
+		assert_false(holds(s, p.keys.h, 32));
+		if (n < 2)
+			peer_says(&p, SOTTO_CLOSE, NULL, 0);
+		else
+			sotto_session_eof(s, SOTTO_MTA);
+		assert_true(sotto_session_is_sealed(s));
+		assert_int_equal(holds(s, in, 32), n >= 2);
+		assert_int_equal(holds(s, out, 32), n < 2);
+		(void)peer_hears(&p, &heard);
+		end_session(s);
+		clear(&heard);
 	}
 }
 
@@ -208,6 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_key_outlives_its_session),
+		cmocka_unit_test(the_key_of_a_closed_direction_is_gone_while_the_other_lives),
 		cmocka_unit_test(ephemeral_secrets_go_as_soon_as_they_have_served),
 		cmocka_unit_test(the_long_term_key_goes_with_its_use),
 		cmocka_unit_test(what_was_drawn_is_not_left_on_the_stack),
