@@ -12,6 +12,9 @@
  *     192.0.2.0/24      this network; 2001:db8::/32 too
  *     *                 everybody
  *
+ * A network has no bits set behind its prefix (the error says what the network would be). Names in UTF-8 are taken, but only match
+ * what is spelt with the same octets: nothing is converted to or from the xn-- form, so both have to be listed.
+ *
  * Anything else, and a line of more than SOTTO_NAMES_LINE octets, is an error: that line counts for nobody, all others do.
  */
 #ifndef SOTTO_RUNTIME_NAMES_H
@@ -31,7 +34,8 @@ struct sotto_who {
 };
 
 /*
- * 1: one of who's names or its address is listed in the file; 0: not, or there is no such file; -errno: the file cannot be read.
+ * 1: one of who's names or its address is listed in the file; 0: not, or there is no such file; -errno: the file cannot be read,
+ * or not to its end, and nothing that was read matched.
  * What is wrong with the file, the first error only, is written to err ("/etc/sotto/require:7: not a name, an address or a
  * network: ..."); err is left alone where nothing is. No heap, no lookups. Never waits (a FIFO is no file).
  */

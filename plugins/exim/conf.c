@@ -5,13 +5,15 @@
  */
 #include "plugins/exim/conf.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/runtime/conf-words.h"
 
 #define LARGEST 16384
 
@@ -19,11 +21,17 @@
 static ssize_t slurp(const char *path, char *out, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), keep;
+	struct stat st;
 	size_t have = 0;
 	ssize_t n = 1;
 
 	if (fd < 0)
 		return -1;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		errno = EINVAL;
+		return -1;
+	}
 	while (have < size && n != 0) {
 		n = read(fd, out + have, size - have);
 		if (n < 0 && errno != EINTR)
@@ -36,24 +44,29 @@ static ssize_t slurp(const char *path, char *out, size_t size)
 	return n < 0 ? -1 : (ssize_t)have;
 }
 
+/* As conf.c has it, whatever locale Exim is in. */
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 static char *trim(char *s)
 {
 	char *end;
 
-	while (isspace((unsigned char)*s))
+	while (is_space(*s))
 		s++;
 	end = s + strlen(s);
-	while (end > s && isspace((unsigned char)end[-1]))
+	while (end > s && is_space(end[-1]))
 		end--;
 	*end = '\0';
 	return s;
 }
 
-/* An inline comment, as inih has it: ';' after white space. */
 static void cut_comment(char *s)
 {
 	for (char *p = s; *p != '\0'; p++) {
-		if (*p == ';' && (p == s || isspace((unsigned char)p[-1]))) {
+		if ((*p == ';' || *p == '#') && (p == s || is_space(p[-1]))) {
 			*p = '\0';
 			return;
 		}
@@ -61,27 +74,35 @@ static void cut_comment(char *s)
 }
 
 struct seen {
-	bool in_section, odd;
-	unsigned modes;
+	bool in_section, off;
+	bool odd;	/* an error for core/runtime/conf.c, or something that would have to be looked at more closely */
+	unsigned settings;	/* a bit for each */
 };
+
+/* Whether the session would take it. */
+static bool is_good(struct seen *seen, const char *key, const char *value)
+{
+	int setting = sotto_conf_setting(key);
+
+	if (setting < 0 || !seen->in_section || (seen->settings & 1U << setting) != 0 || sotto_conf_word(setting, value) < 0)
+		return false;
+	seen->settings |= 1U << setting;
+	return true;
+}
 
 static void read_line(char *line, struct seen *seen, struct sotto_hints *hints)
 {
-	bool indented = isspace((unsigned char)line[0]);
 	char *key, *value;
 
-	if (line[0] == ';' || line[0] == '#')
-		return;
+	seen->odd = seen->odd || strlen(line) >= SOTTO_CONF_LINE;
 	cut_comment(line);
 	line = trim(line);
-	seen->odd = seen->odd || (indented && line[0] != '\0');	/* to inih, more of the line before */
-	if (line[0] == '[') {
-		seen->in_section = strcmp(line, "[sotto]") == 0;
+	if (line[0] == '\0')
 		return;
-	}
-	value = strchr(line, '=');
-	if (value == NULL) {
-		seen->odd = seen->odd || line[0] != '\0';
+	value = strpbrk(line, "=:");
+	if (line[0] == '[' || value == NULL) {
+		seen->in_section = strcmp(line, "[sotto]") == 0;
+		seen->odd = seen->odd || !seen->in_section;
 		return;
 	}
 	*value++ = '\0';
@@ -89,10 +110,8 @@ static void read_line(char *line, struct seen *seen, struct sotto_hints *hints)
 	value = trim(value);
 	if (strcasecmp(key, "starttls") == 0 && strcasestr(value, "skip") != NULL)
 		hints->skip = true;
-	if (strcmp(key, "mode") != 0 || !seen->in_section)
-		return;
-	seen->modes++;
-	hints->off = strcmp(value, "off") == 0;
+	seen->odd = seen->odd || !is_good(seen, key, value);
+	seen->off = seen->off || (strcmp(key, "mode") == 0 && strcmp(value, "off") == 0);
 }
 
 struct sotto_hints sotto_hints_read(const char *path)
@@ -107,7 +126,7 @@ struct sotto_hints sotto_hints_read(const char *path)
 	text[len] = '\0';
 	while ((line = strsep(&next, "\n")) != NULL)
 		read_line(line, &seen, &hints);
-	hints.off = hints.off && seen.modes == 1 && !seen.odd;
+	hints.off = seen.off && !seen.odd;
 	return hints;
 }
 
@@ -125,7 +144,7 @@ bool sotto_list_has_entries(const char *path)
 			p = memchr(p, '\n', (size_t)(end - p));
 			if (p == NULL)
 				return false;
-		} else if (!isspace((unsigned char)*p)) {
+		} else if (!is_space(*p)) {
 			return true;
 		}
 	}

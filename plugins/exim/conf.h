@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 struct sotto_hints {
-	bool off;	/* mode = off, said once, in [sotto], without doubt */
+	bool off;	/* mode = off, in a file in which nothing is wrong: a broken one must not switch require off */
 	bool skip;	/* a line starts with starttls and speaks of skip */
 };
 
