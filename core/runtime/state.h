@@ -7,9 +7,16 @@
  * libc only: the Exim plugin reads it too. Times are seconds since 1970. A time further in the future than its maximum
  * allows is over (the clock was set back).
  *
- *     DIR/peers/192.0.2.1          one we connect to, by address (IPv6 as inet_ntop writes it)
+ *     DIR/peers/192.0.2.1          one we connect to, by address (IPv6 as inet_ntop writes it; a v4-mapped one is IPv4)
  *     DIR/peers/in-192.0.2.1       one that connected to us; in-2001:db8:0:1:: for an IPv6 /64; only once it was sealed
  *     DIR/names/mx.example.org     the same keys by the MX's name, or by recipient domain
+ *
+ * DIR is there or nothing is remembered; its two folders are made. Names are stored in lower case only: a-z, 0-9, '-', '_', '.',
+ * no dot first, 253 octets at most. The files are text with a check over the whole of it (state-text.h): what was damaged,
+ * cut off or edited by hand is absent.
+ *
+ * Two processes that load, change and save the same file at once: the later one counts. What that may lose is one failure or
+ * one key, which the next session brings again; to prevent it would mean to wait.
  */
 #ifndef SOTTO_RUNTIME_STATE_H
 #define SOTTO_RUNTIME_STATE_H
@@ -22,7 +29,7 @@
 #include "core/crypto/memory.h"
 
 #define SOTTO_STATE_KEYS 8	/* identity keys of a peer; a ninth takes the place of the one seen longest ago */
-#define SOTTO_STATE_FILES 20000	/* of a folder; over that, the oldest tenth goes */
+#define SOTTO_STATE_FILES 20000	/* of a folder; over that, the oldest tenth goes (looked at with one new file in 256) */
 
 struct sotto_key_seen {
 	uint8_t key[32];
@@ -37,7 +44,7 @@ struct sotto_peer_state {
 	unsigned failures;	/* in a row, counted at least a minute apart */
 	int64_t failed;		/* when the last of them was counted */
 	bool silence_only;	/* every one of them was silence */
-	unsigned avoidances;	/* how often in a row it was avoided: doubles the time */
+	unsigned avoidances;	/* in a row: doubles the time. Those for silence alone count as one */
 	int64_t avoid_until;	/* 0: it is not avoided */
 	unsigned n_keys;
 	struct sotto_key_seen keys[SOTTO_STATE_KEYS];
@@ -51,10 +58,21 @@ enum sotto_state_event {
 	SOTTO_EVENT_SILENT		/* an exchange failed by silence alone */
 };
 
-/* What an event makes of a state; no file is touched. PROTOCOL.md 8: avoidance, its doubling and its limits. */
+/*
+ * What an event makes of a state; no file is touched. PROTOCOL.md 8, and what it leaves open:
+ *
+ * A failure less than a minute after the last one that was counted does not count. From the third on, each that counts avoids
+ * the peer: 10, 20, 40 minutes and so on, up to 6 hours, or 1 hour where it has ever sealed. So the first failure after an
+ * avoidance has ended avoids again, for twice the time: nothing has worked in between. A failure while the peer is avoided (a
+ * session that had begun before) changes nothing. As long as every failure was silence, each avoidance is 10 minutes and
+ * the time does not double. An offer clears nothing; only a sealed session does, and it clears everything.
+ *
+ * The clock: a last failure in the future does not keep the next from counting, and an avoidance that would last longer than
+ * it was made for is over.
+ */
 void sotto_peer_state_apply(struct sotto_peer_state *s, enum sotto_state_event event, int64_t now);
 
-/* Remembers a key; true where it was known. */
+/* Remembers a key; true where it was known. What is known of the peer was last seen now. */
 bool sotto_peer_state_see_key(struct sotto_peer_state *s, const uint8_t key[32], int64_t now);
 
 /* Whether XSOTTO is not to be tried now. */
@@ -70,10 +88,13 @@ struct sotto_state_key {
 /* All zero where nothing (readable) is there. */
 void sotto_state_load(const char *dir, const struct sotto_state_key *key, struct sotto_peer_state *out);
 
-/* 0, or -errno: nothing is remembered (the file is what it was). */
+/*
+ * 0, or -errno: nothing is remembered (the file is what it was). -EINVAL: no such peer or name, or values that could not be
+ * read again; -EPERM: inbound, and never sealed.
+ */
 SOTTO_CHECKED int sotto_state_save(const char *dir, const struct sotto_state_key *key, const struct sotto_peer_state *s);
 
-/* For the plugin, one call: 1: avoided now; 0: not, or not known. */
+/* For the plugin, one call: 1: avoided now; 0: not, or not known. One small file is read; no heap; errno is left alone. */
 int sotto_state_avoided(const char *dir, const struct sockaddr *addr, int64_t now);
 
 #endif

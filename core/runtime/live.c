@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The files of open sessions (live.h). Written by sotto-session and the daemons, read by the Exim plugin, the policy service and
+ * the command. Never waits.
+ *
+ * Who holds a lock lives. Whoever only wants to know takes the shared lock, and so never looks alive to another who asks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/runtime/live-text.h"
+#include "core/runtime/state-file.h"
+#include "core/runtime/state-name.h"
+
+#define SWEPT ".swept"
+#define SWEEP_EVERY (10 * 60)
+
+static int path_of(char out[256], const char *dir, const struct sockaddr *peer, bool inbound)
+{
+	char name[SOTTO_FILE_NAME], unique[SOTTO_ASIDE_NAME];
+	int n = sotto_name_of_socket(name, peer);
+
+	if (n != 0)
+		return n;
+	if (inbound) {
+		n = snprintf(out, 256, "%s/%s", dir, name);
+	} else {
+		sotto_file_unique(unique);
+		n = snprintf(out, 256, "%s/out-%s-%s", dir, name, unique);
+	}
+	return n > 0 && n < 256 ? 0 : -ENAMETOOLONG;
+}
+
+/* A path of ours has a slash: path_of made it. */
+static const char *name_in(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+/* The folder that path is in. fd, or -errno. */
+static int open_folder(const char *path)
+{
+	size_t n = (size_t)(name_in(path) - path) - 1;
+	char dir[256];
+
+	memcpy(dir, path, n);
+	dir[n] = '\0';
+	return sotto_folder_open(dir, NULL, false);
+}
+
+/* Locked before it has its name: nobody ever sees it unlocked. fd, or -errno. */
+static int put(int folder, const char *name, const struct sotto_text_out *text)
+{
+	char aside[SOTTO_ASIDE_NAME];
+	int fd = sotto_file_aside(folder, aside), rc = 0;
+
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = sotto_file_write(fd, text->at, text->n);
+	if (rc == 0 && renameat(folder, aside, folder, name) != 0)
+		rc = -errno;
+	if (rc == 0)
+		return fd;
+	(void)unlinkat(folder, aside, 0);
+	close(fd);
+	return rc;
+}
+
+int sotto_live_write(struct sotto_live_file *f, const char *dir, const struct sockaddr *peer, const struct sotto_live *live)
+{
+	struct sotto_text_out text;
+	int fd, folder, rc = sotto_live_text_write(&text, live);
+
+	if (rc == 0 && f->fd < 0)
+		rc = path_of(f->path, dir, peer, live->inbound);
+	if (rc != 0) {
+		sotto_live_remove(f);
+		return rc;
+	}
+	folder = open_folder(f->path);
+	fd = folder < 0 ? folder : put(folder, name_in(f->path), &text);
+	if (folder >= 0)
+		close(folder);
+	if (fd < 0) {
+		sotto_live_remove(f);
+		return fd;
+	}
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = fd;
+	return 0;
+}
+
+void sotto_live_remove(struct sotto_live_file *f)
+{
+	int folder;
+
+	if (f->fd < 0)
+		return;
+	folder = open_folder(f->path);
+	if (folder >= 0) {
+		sotto_file_take_away(folder, name_in(f->path), f->fd);
+		close(folder);
+	}
+	close(f->fd);
+	f->fd = -1;
+}
+
+/* 0: somebody holds it; -ESTALE: nobody does. */
+static int held(int fd)
+{
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+		return -ESTALE;
+	return errno == EWOULDBLOCK ? 0 : -errno;
+}
+
+static int read_file(const char *path, struct sotto_live *out)
+{
+	char text[SOTTO_TEXT_MAX + 1];
+	int fd = sotto_file_open(AT_FDCWD, path), rc;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return fd;
+	rc = held(fd);
+	if (rc == 0)
+		n = sotto_file_read(fd, text, sizeof(text));
+	close(fd);
+	if (rc == 0 && n < 0)
+		rc = n == -EFBIG ? -EPROTO : (int)n;
+	if (rc == 0 && !sotto_live_text_read(out, text, (size_t)n))
+		rc = -EPROTO;
+	return rc;
+}
+
+int sotto_live_read(const char *dir, const struct sockaddr *peer, struct sotto_live *out)
+{
+	char path[256];
+	int error = errno, rc = path_of(path, dir, peer, true);
+
+	memset(out, 0, sizeof(*out));
+	if (rc == 0)
+		rc = read_file(path, out);
+	errno = error;
+	return rc;
+}
+
+static bool lately(const struct stat *st, int64_t now)
+{
+	return st->st_mtime <= now && now - st->st_mtime < SWEEP_EVERY;
+}
+
+/* Whoever makes the file anew, and only one can, sweeps. Making one needs no room, even where writing would find none. */
+static bool our_turn(int folder)
+{
+	struct stat st;
+	int fd;
+
+	if (fstatat(folder, SWEPT, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (lately(&st, (int64_t)time(NULL)))
+			return false;
+		(void)unlinkat(folder, SWEPT, 0);
+	}
+	fd = openat(folder, SWEPT, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* A session's file, or one aside that is not on its way to becoming one this very moment: its lock comes after its name. */
+static bool for_the_broom(int fd, const char *name)
+{
+	struct stat st;
+
+	if (strncmp(name, SOTTO_ASIDE_PREFIX, sizeof(SOTTO_ASIDE_PREFIX) - 1) == 0)
+		return fstat(fd, &st) == 0 && !lately(&st, (int64_t)time(NULL));
+	return name[0] != '.' && strchr(name, ':') != NULL;
+}
+
+void sotto_live_sweep(const char *dir)
+{
+	struct sotto_folder f = { .fd = sotto_folder_open(dir, NULL, false) };
+	const char *name;
+	bool ours = f.fd >= 0 && our_turn(f.fd);
+
+	while (ours && (name = sotto_folder_next(&f)) != NULL) {
+		int fd = sotto_file_open(f.fd, name);
+
+		if (fd < 0)
+			continue;
+		if (for_the_broom(fd, name) && held(fd) == -ESTALE)
+			sotto_file_take_away(f.fd, name, fd);
+		close(fd);
+	}
+	if (f.fd >= 0)
+		close(f.fd);
+}
