@@ -37,3 +37,10 @@ install-exim:
 	chmod 644 $(DESTDIR)$(DATADIR)/exim4-sotto.conf
 
 .PHONY: install-exim
+
+# ---- tests: with the plugin's own sources, and paths of their own where they read files -----------------------
+
+$(B)/tests/test-exim-conf: plugins/exim/conf.c
+$(B)/tests/test-exim-find: plugins/exim/find.c
+
+$(B)/tests/test-exim-replace: plugins/exim/replace.c

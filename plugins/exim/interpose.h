@@ -11,7 +11,9 @@
 #include "core/crypto/memory.h"
 #include "plugins/exim/find.h"
 
+#ifndef SOTTO_START_MS
 #define SOTTO_START_MS 500	/* nobody waits longer for a session to start */
+#endif
 
 struct sotto_order {
 	const char *role;	/* "accept" or "connect" */
