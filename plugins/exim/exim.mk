@@ -5,16 +5,17 @@ EXIM_LIBS  = $(B)/lib/exim-sotto.so $(B)/lib/exim-sotto-local-scan.so
 PLUGINS   += $(EXIM_LIBS)
 INSTALL_PLUGINS += install-exim
 
-EXIM_BOTH  = plugins/exim/find.c plugins/exim/trace.c core/runtime/addr.c core/runtime/live.c
+# The runtime's rooms that are libc only; the linker leaves out what nobody calls.
+EXIM_BOTH  = plugins/exim/find.c plugins/exim/trace.c core/runtime/addr.c core/runtime/names.c \
+	$(wildcard core/runtime/live*.c core/runtime/state*.c)
 EXIM_SCAN  = plugins/exim/local-scan.c
-EXIM_OTHER = $(filter-out $(EXIM_BOTH) $(EXIM_SCAN),$(wildcard plugins/exim/*.c)) core/runtime/names.c \
-	$(wildcard core/runtime/state*.c)
+EXIM_OTHER = $(filter-out $(EXIM_BOTH) $(EXIM_SCAN),$(wildcard plugins/exim/*.c))
 
 # Beside the objects of the programs, which are no good in a shared object. The last of -fPIE and -fPIC counts.
 $(B)/pic/%.o: %.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
+	$(Q)$(COMPILE) -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -c -o $@ $<
 
 $(B)/lib/exim-sotto.so: $(EXIM_BOTH:%.c=$(B)/pic/%.o) $(EXIM_OTHER:%.c=$(B)/pic/%.o)
 $(B)/lib/exim-sotto.so: EXPORTS = sotto_in sotto_out sotto_trace
@@ -25,7 +26,7 @@ $(B)/lib/exim-sotto-local-scan.so: EXPORTS = local_scan local_scan_version_major
 $(EXIM_LIBS): plugins/exim/check-symbols
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(SANFLAGS) $(CFLAGS) $(LDFLAGS) -shared $(LINKHARD) -o $@.new $(filter %.o,$^)
+	$(Q)$(CC) $(SANFLAGS) $(CFLAGS) $(LDFLAGS) -shared $(LINKHARD) -Wl,--gc-sections -o $@.new $(filter %.o,$^)
 	$(Q)$(if $(SANFLAGS),:,CC='$(CC)' plugins/exim/check-symbols $@.new $(EXPORTS))
 	$(Q)mv $@.new $@
 
