@@ -141,9 +141,10 @@ unsigned sotto_session_wishes(const struct sotto_session *s)
 
 	if (s->step == STEP_REDIAL)
 		return SOTTO_WISH_REDIAL;
-	if (s->shut[SOTTO_NET] && drained(s, SOTTO_NET))
+	/* a lost connection has no orderly end of stream, not even for a moment */
+	if (s->shut[SOTTO_NET] && drained(s, SOTTO_NET) && !s->abort)
 		wishes |= SOTTO_WISH_SHUT_NET;
-	if (s->shut[SOTTO_MTA] && drained(s, SOTTO_MTA))
+	if (s->shut[SOTTO_MTA] && drained(s, SOTTO_MTA) && !s->abort)
 		wishes |= SOTTO_WISH_SHUT_MTA;
 	if (s->step == STEP_OPAQUE && drained(s, SOTTO_NET) && drained(s, SOTTO_MTA) &&
 	    sotto_buffer_len(&s->in[SOTTO_NET]) == 0 && sotto_buffer_len(&s->in[SOTTO_MTA]) == 0)

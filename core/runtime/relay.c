@@ -69,9 +69,10 @@ static bool obey(struct sotto_relay *r, unsigned wishes)
 	/* our mail server lost its patience meanwhile */
 	sotto_dial_cancel(r->dial);
 	r->dial = NULL;
-	if (wishes & SOTTO_WISH_SHUT_NET)
+	/* what ended by a reset must not look like an orderly end to the other side: pass_by() cuts it, once all is written */
+	if ((wishes & SOTTO_WISH_SHUT_NET) && !r->side[SOTTO_MTA].failed)
 		sotto_side_shut(&r->side[SOTTO_NET]);
-	if (wishes & SOTTO_WISH_SHUT_MTA)
+	if ((wishes & SOTTO_WISH_SHUT_MTA) && !r->side[SOTTO_NET].failed)
 		sotto_side_shut(&r->side[SOTTO_MTA]);
 	return false;
 }

@@ -121,7 +121,8 @@ static void ends(enum sotto_role role, enum state at, enum end_op op)
 	struct lab l;
 	struct end *mta;
 	struct relay *x = at == SEALED ? bring_to_sealed(&l, role, &mta) : bring_to(&l, role, at, &mta);
-	bool net_waits = op == NET_HALF_CLOSES;
+	/* a close of the peer's and a half-close look the same, until something is written to it */
+	bool net_waits = op == NET_HALF_CLOSES || op == NET_CLOSES;
 	unsigned patience = 0;
 
 	lab_idle(&l);
@@ -303,7 +304,10 @@ static void test_what_cannot_be_delivered_after_a_loss_is_waited_for_30_seconds(
 	(void)state;
 	lab_sealed(&l, true, false);
 	end_stops_reading(&l.client);
-	fill(&sent, 20000);
+	/* so that the kernel takes little, and what we watch grows step by step */
+	assert_int_equal(setsockopt(l.connect.r->side[SOTTO_MTA].fd, SOL_SOCKET, SO_SNDBUF, &(int){ 4096 }, sizeof(int)), 0);
+	assert_int_equal(setsockopt(l.client.fd, SOL_SOCKET, SO_RCVBUF, &(int){ 4096 }, sizeof(int)), 0);
+	fill(&sent, 4000);
 	do {	/* until the session's own buffers have something, but net is still read to its end */
 		end_says(&l.server, sent.p, sent.len);
 		lab_idle(&l);
@@ -687,8 +691,9 @@ static void test_nobody_is_killed_by_a_closed_connection(void **state)
 	l.wire[0].forwards_to = NULL;
 	end_reset(&l.wire[0]);
 	until(&l, l.connect.done);
+	/* its own write may have been told of the reset, and then its read sees an end */
 	until(&l, l.client.reset || l.client.eof);
-	assert_true(l.client.reset);
+	assert_false(l.connect.end.orderly);
 	clear(&all);
 	lab_close(&l);
 }
