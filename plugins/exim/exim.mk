@@ -41,7 +41,6 @@ install-exim:
 
 # ---- tests: with the plugin's own sources, and paths of their own where they read files -----------------------
 
-$(B)/tests/test-exim-conf: plugins/exim/conf.c
-$(B)/tests/test-exim-find: plugins/exim/find.c
-
-$(B)/tests/test-exim-replace: plugins/exim/replace.c
+$(B)/tests/test-exim-conf: WITH = plugins/exim/conf.c
+$(B)/tests/test-exim-find: WITH = plugins/exim/find.c
+$(B)/tests/test-exim-replace: WITH = plugins/exim/replace.c

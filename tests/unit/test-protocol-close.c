@@ -5,7 +5,7 @@
  */
 #include "tests/unit/protocol-peer.h"
 
-#define LOST (SOTTO_WISH_END | SOTTO_WISH_ABORT | SOTTO_WISH_SHUT_NET | SOTTO_WISH_SHUT_MTA)
+#define LOST (SOTTO_WISH_END | SOTTO_WISH_ABORT)	/* and no orderly end of stream */
 #define ENDED (SOTTO_WISH_END | SOTTO_WISH_SHUT_NET | SOTTO_WISH_SHUT_MTA)
 
 static struct sotto_session_config config;
