@@ -120,7 +120,7 @@ static void put_line(int level, const char *text, long withheld)
 		(void)snprintf(lost, sizeof(lost), " (lost before it: %lu)", log_to.lost);
 	rest = snprintf(line + head, sizeof(line) - (size_t)head, "%.64s[%d]: %s%s%s%s", log_to.name, (int)getpid(), text, told, lost,
 			log_to.to_stderr ? "\n" : "");
-	if (rest > 0 && (log_to.to_stderr ? to_stderr : to_syslog)(line, (size_t)(head + rest)))
+	if (rest > 0 && (log_to.to_stderr ? to_stderr : to_syslog)(line, (size_t)head + (size_t)rest))
 		log_to.lost = 0;
 	else
 		log_to.lost++;

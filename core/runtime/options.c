@@ -37,8 +37,9 @@ static int read_fd(int *fd, const char *text)
 static bool is_port(const char *text)
 {
 	size_t n = strlen(text);
+	long port = n <= 5 && strspn(text, "0123456789") == n ? strtol(text, NULL, 10) : 0;
 
-	return n >= 1 && n <= 5 && strspn(text, "0123456789") == n && atoi(text) >= 1 && atoi(text) <= 65535;
+	return port >= 1 && port <= 65535;
 }
 
 /* Where the host ends that `text` begins with, without its brackets in `host`; NULL: it is none that could be an address. */

@@ -199,10 +199,8 @@ static void turn(struct sotto_relay *r)
 		turn_session(r);
 	if (sotto_relay_is_over(r))
 		sotto_relay_finish(r);
-	else if (out_of_patience(r))
-		sotto_relay_stop(r);
 	/* without events we would wait for ever */
-	else if (!arm_side(r, SOTTO_NET) || !arm_side(r, SOTTO_MTA) || !arm_timer(r))
+	else if (out_of_patience(r) || !arm_side(r, SOTTO_NET) || !arm_side(r, SOTTO_MTA) || !arm_timer(r))
 		sotto_relay_stop(r);
 }
 
