@@ -208,14 +208,14 @@ static inline void lab_assert_no_child(void)
 
 static inline void lab_fake_report(int argc, char **argv, char **environment)
 {
-	char text[4096];
+	char text[4096], folder[256];
 	int n = snprintf(text, sizeof(text), "fds");
 
 	for (int fd = 0; fd < 65536; fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
 			n += snprintf(text + n, sizeof(text) - (size_t)n, " %d", fd);
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "\nleader %d\nuid %d\nmask %o\nenv", getsid(0) == getpid(), (int)getuid(),
-		      (unsigned)umask(0));
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "\nleader %d\nuid %d\nmask %o\nfolder %s\nenv", getsid(0) == getpid(),
+		      (int)getuid(), (unsigned)umask(0), getcwd(folder, sizeof(folder)) != NULL ? folder : "?");
 	for (char **e = environment; *e != NULL; e++)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " %s", *e);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "\nargv");
@@ -242,8 +242,6 @@ static inline void lab_fake(int argc, char **argv, char **environment)
 	close(fd);
 	if (strcmp(how, "dies") == 0)
 		_exit(1);
-	if (strcmp(how, "stops the helper") == 0)
-		(void)kill(getppid(), SIGSTOP);
 	if (strcmp(how, "never ready") == 0)
 		(void)pause();
 	if (strcmp(how, "ready, then deaf") == 0)
