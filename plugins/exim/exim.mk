@@ -46,3 +46,5 @@ $(B)/tests/test-exim-find: WITH = plugins/exim/find.c
 $(B)/tests/test-exim-replace: WITH = plugins/exim/replace.c
 $(B)/tests/test-exim-spawn: WITH = plugins/exim/find.c plugins/exim/pair.c plugins/exim/replace.c plugins/exim/spawn.c
 $(B)/tests/test-exim-trace: WITH = plugins/exim/find.c plugins/exim/local-scan.c
+$(B)/tests/test-exim-dlfunc $(B)/tests/test-exim-dlfunc-out: WITH = plugins/exim/conf.c plugins/exim/find.c plugins/exim/pair.c \
+	plugins/exim/replace.c plugins/exim/spawn.c
