@@ -5,6 +5,7 @@
  */
 #include "core/runtime/account.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -117,8 +118,22 @@ static void remember_peer(const struct sotto_account *a, const struct sotto_rela
 
 /* ---- the log ---- */
 
+/* PROTOCOL.md 8: every fallback, with a limit per peer, and the count of what the limit withheld. */
+static void tell_fallback(const struct sotto_report *r, const char *peer, struct sotto_peer_state *s)
+{
+	unsigned withheld = 0;
+	char more[40] = "";
+
+	if (!sotto_peer_state_tell(s, now_s(), &withheld))
+		return;
+	if (withheld > 0)
+		(void)snprintf(more, sizeof(more), " withheld=%u", withheld);
+	sotto_log(LOG_WARNING, "fallback: peer=%s cause=\"%s\" spent=%" PRIu64 "ms sealed_before=%s%s", peer, sotto_cause_text(r->failure),
+		  r->failed_ms, s->sealed != 0 ? "yes" : "no", more);
+}
+
 /* PROTOCOL.md 7 and 8: what an administrator should know of, beside the session's own line. */
-static void warn(const struct sotto_account *a, const struct sotto_relay_end *end, const struct sotto_peer_state *before)
+static void warn(const struct sotto_account *a, const struct sotto_relay_end *end, struct sotto_peer_state *s)
 {
 	const struct sotto_report *r = end->report;
 	char peer[SOTTO_ACCOUNT_PEER];
@@ -130,8 +145,7 @@ static void warn(const struct sotto_account *a, const struct sotto_relay_end *en
 		sotto_log(LOG_WARNING, "identity: peer=%s %s", peer, r->identity == SOTTO_IDENTITY_CHANGED ?
 			  "shows a key that was not seen before" : "shows no key, and did before");
 	if (r->failed && a->role == SOTTO_CONNECT)
-		sotto_log(LOG_WARNING, "fallback: peer=%s cause=\"%s\" spent=%llums sealed_before=%s", peer, sotto_cause_text(r->failure),
-			  (unsigned long long)r->failed_ms, before->sealed != 0 ? "yes" : "no");
+		tell_fallback(r, peer, s);
 }
 
 void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end)

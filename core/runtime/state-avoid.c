@@ -84,6 +84,22 @@ void sotto_peer_state_apply(struct sotto_peer_state *s, enum sotto_state_event e
 	}
 }
 
+/* A time in the future (the clock was set back) limits nothing. */
+bool sotto_peer_state_tell(struct sotto_peer_state *s, int64_t now, unsigned *withheld)
+{
+	if (now < 0)
+		now = 0;
+	if (s->told != 0 && s->told <= now && now - s->told < MINUTE) {
+		if (s->withheld < SOTTO_STATE_COUNT_MAX)
+			s->withheld++;
+		return false;
+	}
+	*withheld = s->withheld;
+	s->withheld = 0;
+	s->told = now;
+	return true;
+}
+
 static struct sotto_key_seen *longest_ago(struct sotto_peer_state *s)
 {
 	struct sotto_key_seen *oldest = &s->keys[0];

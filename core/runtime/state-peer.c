@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define HEAD "sotto-peer 1"
-#define COUNT_MAX 1000000
+#define COUNT_MAX SOTTO_STATE_COUNT_MAX
 
 static const char *yes_no(bool b)
 {
@@ -31,6 +31,8 @@ int sotto_peer_state_write(struct sotto_text_out *out, const struct sotto_peer_s
 	sotto_text_put(out, "silence-only %s\n", yes_no(s->silence_only));
 	sotto_text_put(out, "avoidances %u\n", s->avoidances);
 	sotto_text_put(out, "avoid-until %" PRId64 "\n", s->avoid_until);
+	sotto_text_put(out, "told %" PRId64 "\n", s->told);
+	sotto_text_put(out, "withheld %u\n", s->withheld);
 	for (unsigned i = 0; i < s->n_keys; i++) {
 		sotto_text_put(out, "key ");
 		sotto_text_put_hex(out, s->keys[i].key, sizeof(s->keys[i].key));
@@ -81,6 +83,8 @@ bool sotto_peer_state_read(struct sotto_peer_state *s, const char *text, size_t 
 	    sotto_text_bool_line(&in, "silence-only", &s->silence_only) &&
 	    read_count(&in, "avoidances", &s->avoidances) &&
 	    read_time(&in, "avoid-until", &s->avoid_until) &&
+	    read_time(&in, "told", &s->told) &&
+	    read_count(&in, "withheld", &s->withheld) &&
 	    read_keys(&in, s))
 		return true;
 	memset(s, 0, sizeof(*s));

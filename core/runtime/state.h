@@ -31,6 +31,8 @@
 #define SOTTO_STATE_KEYS 8	/* identity keys of a peer; a ninth takes the place of the one seen longest ago */
 #define SOTTO_STATE_FILES 20000	/* of a folder; over that, the oldest tenth goes (looked at with one new file in 256) */
 
+#define SOTTO_STATE_COUNT_MAX 1000000	/* of any count in a file */
+
 struct sotto_key_seen {
 	uint8_t key[32];
 	int64_t seen;
@@ -46,6 +48,8 @@ struct sotto_peer_state {
 	bool silence_only;	/* every one of them was silence */
 	unsigned avoidances;	/* in a row: doubles the time. Those for silence alone count as one */
 	int64_t avoid_until;	/* 0: it is not avoided */
+	int64_t told;		/* when a fallback was last told to the log; 0: never */
+	unsigned withheld;	/* fallbacks since then that were not told */
 	unsigned n_keys;
 	struct sotto_key_seen keys[SOTTO_STATE_KEYS];
 };
@@ -71,6 +75,12 @@ enum sotto_state_event {
  * it was made for is over.
  */
 void sotto_peer_state_apply(struct sotto_peer_state *s, enum sotto_state_event event, int64_t now);
+
+/*
+ * A fallback at this time: true where it is to be told to the log (PROTOCOL.md 8: with a limit per peer, one a minute), and how many
+ * were withheld before it.
+ */
+bool sotto_peer_state_tell(struct sotto_peer_state *s, int64_t now, unsigned *withheld);
 
 /* Remembers a key; true where it was known. What is known of the peer was last seen now. */
 bool sotto_peer_state_see_key(struct sotto_peer_state *s, const uint8_t key[32], int64_t now);

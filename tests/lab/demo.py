@@ -132,8 +132,10 @@ def summary(learnt):
         cells += [(f"{'letter' if n == 0 else '':10}{line}", "red") for n, line in enumerate(text[:3])]
     else:
         cells.append(_cell("letter", None))
-    there, back = (f"{octets:,}" + (f" in {records} records" if records else "") for octets, records in zip(learnt.octets, learnt.records))
+    there, back = (f"{octets:,}" for octets in learnt.octets)
     cells.append(f"{'octets':10}{there} sent, {back} back")
+    if any(learnt.records):
+        cells.append(f"{'records':10}{learnt.records[0]} sent, {learnt.records[1]} back")
     return cells
 
 

@@ -7,11 +7,13 @@ import socket
 class Bare:
     """with Bare(from_host, to_host) as client: client.reply(); client.say("EHLO x") …"""
 
-    def __init__(self, host, target, port=25, family=socket.AF_INET, seconds=30):
-        self.sock = host.socket(family, socket.SOCK_STREAM)
+    def __init__(self, host, target, port=25, family=socket.AF_INET, seconds=30, sock=None):
+        """sock: a connection that is there already, instead of one from host to target."""
+        self.sock = sock or host.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(seconds)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.connect((target.v4 if family == socket.AF_INET else target.v6, port))
+        if sock is None:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock.connect((target.v4 if family == socket.AF_INET else target.v6, port))
         self._in = self.sock.makefile("rb")
 
     def __enter__(self):

@@ -285,9 +285,26 @@ static void the_ninth_key_takes_the_place_of_the_one_seen_longest_ago(void **sta
 
 #define t(f) cmocka_unit_test_setup(f, begin)
 
+static void one_fallback_a_minute_is_told_and_the_others_are_counted(void **state)
+{
+	unsigned withheld = 99;
+
+	(void)state;
+	assert_true(sotto_peer_state_tell(&s, T0, &withheld));
+	assert_int_equal(withheld, 0);
+	assert_false(sotto_peer_state_tell(&s, T0, &withheld));
+	assert_false(sotto_peer_state_tell(&s, T0 + 59, &withheld));
+	assert_true(sotto_peer_state_tell(&s, T0 + 60, &withheld));
+	assert_int_equal(withheld, 2);
+	/* the clock goes back by a year */
+	assert_true(sotto_peer_state_tell(&s, T0 - 365 * 86400, &withheld));
+	assert_int_equal(withheld, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		t(one_fallback_a_minute_is_told_and_the_others_are_counted),
 		t(two_failures_do_not_avoid_and_three_do),
 		t(failures_within_a_minute_count_once),
 		t(the_next_failure_after_an_avoidance_doubles_it_up_to_six_hours),

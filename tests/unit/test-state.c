@@ -13,7 +13,7 @@ static struct sotto_peer_state full(void)
 {
 	struct sotto_peer_state s = {
 		.seen = T0, .offer_seen = T0 - 1, .offered = true, .sealed = T0 - 2, .failures = 3, .failed = T0 - 3,
-		.silence_only = true, .avoidances = 2, .avoid_until = T0 + 600, .n_keys = SOTTO_STATE_KEYS,
+		.silence_only = true, .avoidances = 2, .avoid_until = T0 + 600, .told = T0 - 5, .withheld = 7, .n_keys = SOTTO_STATE_KEYS,
 	};
 
 	for (unsigned i = 0; i < SOTTO_STATE_KEYS; i++) {
@@ -42,6 +42,8 @@ static void expect(const struct sotto_state_key *key, const struct sotto_peer_st
 	assert_int_equal(got.failed, s->failed);
 	assert_int_equal(got.silence_only, s->silence_only);
 	assert_int_equal(got.avoidances, s->avoidances);
+	assert_int_equal(got.told, s->told);
+	assert_int_equal(got.withheld, s->withheld);
 	assert_int_equal(got.avoid_until, s->avoid_until);
 	assert_int_equal(got.n_keys, s->n_keys);
 	assert_memory_equal(got.keys, s->keys, sizeof(got.keys));
@@ -242,7 +244,7 @@ static void a_file_cut_off_anywhere_or_too_long_is_absent(void **state)
 	expect(&peer, &nothing);
 }
 
-#define LINES "seen 1\noffer-seen 2\noffered yes\nsealed 3\nfailures 4\nfailed 5\nsilence-only no\navoidances 6\navoid-until 7\n"
+#define LINES "seen 1\noffer-seen 2\noffered yes\nsealed 3\nfailures 4\nfailed 5\nsilence-only no\navoidances 6\navoid-until 7\ntold 8\nwithheld 9\n"
 #define KEY "key 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f 8\n"
 
 /* A file with a right check over whatever is above it. */
@@ -265,12 +267,12 @@ static void a_file_that_is_whole_but_odd_is_absent(void **state)
 		"sotto-peer 1\n" LINES "key 00 8\n", "sotto-peer 1\n" KEY LINES,
 		"sotto-peer 1\n" LINES "key 000102030405060708090A0b0c0d0e0f101112131415161718191a1b1c1d1e1f 8\n",
 		"sotto-peer 1\n" LINES "key 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n",
-#define SEEN(x) "sotto-peer 1\nseen" x "\noffer-seen 2\noffered yes\nsealed 3\nfailures 4\nfailed 5\nsilence-only no\navoidances 6\navoid-until 7\n"
+#define SEEN(x) "sotto-peer 1\nseen" x "\noffer-seen 2\noffered yes\nsealed 3\nfailures 4\nfailed 5\nsilence-only no\navoidances 6\navoid-until 7\ntold 8\nwithheld 9\n"
 		SEEN(""), SEEN(" "), SEEN(" 01"), SEEN(" 00"), SEEN(" -1"), SEEN(" +1"), SEEN("  1"), SEEN(" 1 "), SEEN(" 0x1"), SEEN("\t1"),
 		SEEN(" 253402300800"), SEEN(" 9223372036854775808"), SEEN(" 18446744073709551617"), SEEN(" 99999999999999999999999"),
-#define BOOL(x) "sotto-peer 1\nseen 1\noffer-seen 2\noffered" x "\nsealed 3\nfailures 4\nfailed 5\nsilence-only no\navoidances 6\navoid-until 7\n"
+#define BOOL(x) "sotto-peer 1\nseen 1\noffer-seen 2\noffered" x "\nsealed 3\nfailures 4\nfailed 5\nsilence-only no\navoidances 6\navoid-until 7\ntold 8\nwithheld 9\n"
 		BOOL(""), BOOL(" "), BOOL(" 1"), BOOL(" Yes"), BOOL(" yes "), BOOL(" yesno"), BOOL(" y"),
-#define COUNT(x) "sotto-peer 1\nseen 1\noffer-seen 2\noffered yes\nsealed 3\nfailures " x "\nfailed 5\nsilence-only no\navoidances 6\navoid-until 7\n"
+#define COUNT(x) "sotto-peer 1\nseen 1\noffer-seen 2\noffered yes\nsealed 3\nfailures " x "\nfailed 5\nsilence-only no\navoidances 6\navoid-until 7\ntold 8\nwithheld 9\n"
 		COUNT("1000001"), COUNT("4294967297"),
 	};
 
