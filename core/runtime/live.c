@@ -20,6 +20,7 @@
 
 #define SWEPT ".swept"
 #define SWEEP_EVERY (10 * 60)
+#define TRIES 16		/* far more than a session writes its file anew */
 
 static int path_of(char out[256], const char *dir, const struct sockaddr *peer, bool inbound)
 {
@@ -123,23 +124,49 @@ static int held(int fd)
 	return errno == EWOULDBLOCK ? 0 : -errno;
 }
 
+/* The file that has the name now is another than fd's: its writer has put a newer one in its place. */
+static bool replaced(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return fstat(fd, &ours) == 0 && lstat(path, &named) == 0 && (ours.st_ino != named.st_ino || ours.st_dev != named.st_dev);
+}
+
+/* An open descriptor of a file that somebody holds, or -errno. Whoever writes anew lets the old file go: then the new one counts. */
+static int open_held(const char *path)
+{
+	int rc = -ESTALE;
+
+	for (unsigned tries = 0; tries < TRIES; tries++) {
+		int fd = sotto_file_open(AT_FDCWD, path);
+		bool again;
+
+		if (fd < 0)
+			return fd;
+		rc = held(fd);
+		if (rc == 0)
+			return fd;
+		again = rc == -ESTALE && replaced(fd, path);
+		close(fd);
+		if (!again)
+			break;
+	}
+	return rc;
+}
+
 static int read_file(const char *path, struct sotto_live *out)
 {
 	char text[SOTTO_TEXT_MAX + 1];
-	int fd = sotto_file_open(AT_FDCWD, path), rc;
-	ssize_t n = 0;
+	int fd = open_held(path);
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	rc = held(fd);
-	if (rc == 0)
-		n = sotto_file_read(fd, text, sizeof(text));
+	n = sotto_file_read(fd, text, sizeof(text));
 	close(fd);
-	if (rc == 0 && n < 0)
-		rc = n == -EFBIG ? -EPROTO : (int)n;
-	if (rc == 0 && !sotto_live_text_read(out, text, (size_t)n))
-		rc = -EPROTO;
-	return rc;
+	if (n < 0)
+		return n == -EFBIG ? -EPROTO : (int)n;
+	return sotto_live_text_read(out, text, (size_t)n) ? 0 : -EPROTO;
 }
 
 int sotto_live_read(const char *dir, const struct sockaddr *peer, struct sotto_live *out)

@@ -31,7 +31,7 @@ bool sotto_peer_state_avoided(const struct sotto_peer_state *s, int64_t now)
 
 static bool too_soon(const struct sotto_peer_state *s, int64_t now)
 {
-	return s->failures > 0 && s->failed <= now && now - s->failed < MINUTE;
+	return s->failures > 0 && s->failed <= now && s->failed > now - MINUTE;
 }
 
 static void avoid(struct sotto_peer_state *s, int64_t now)
@@ -89,7 +89,7 @@ bool sotto_peer_state_tell(struct sotto_peer_state *s, int64_t now, unsigned *wi
 {
 	if (now < 0)
 		now = 0;
-	if (s->told != 0 && s->told <= now && now - s->told < MINUTE) {
+	if (s->told != 0 && s->told <= now && s->told > now - MINUTE) {
 		if (s->withheld < SOTTO_STATE_COUNT_MAX)
 			s->withheld++;
 		return false;

@@ -250,6 +250,7 @@ static void shares(enum how how)
 	end_close(&quiet.server);
 	clear(&quiet.client.got);
 	clear(&quiet.server.got);
+	clear(&quiet.server.say);
 	clear(&all);
 	lab_close(&busy);
 }

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -393,6 +394,14 @@ static void an_excluded_peer_is_not_sealed_with(void **state)
 
 /* ---- the ready octet ---- */
 
+/* Under sanitizers there is no sandbox, and that is said. */
+static bool said_nothing(const struct started *s)
+{
+	const char *end = strchr(s->said, '\n');
+
+	return s->said[0] == '\0' || (strstr(s->said, "no sandbox: ") != NULL && end != NULL && end[1] == '\0');
+}
+
 static void nothing_is_touched_before_the_adapter_lets_go(void **state)
 {
 	struct both *b = *state;
@@ -422,7 +431,7 @@ static void nothing_is_touched_before_the_adapter_lets_go(void **state)
 			assert_int_equal(ended(s), 0);
 		} else {
 			assert_int_equal(ended(s), 1);
-			assert_string_equal(s->said, "");
+			assert_true(said_nothing(s));
 			expect_end(mta[0]);
 			assert_int_equal(recv(net[1], &octet, 1, MSG_PEEK | MSG_DONTWAIT), 1);
 			close(net[0]);
