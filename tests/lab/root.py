@@ -90,8 +90,9 @@ def _make(kind, release, path):
         result = subprocess.run(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, check=False)
     if result.returncode != 0:
         with open(log, encoding="utf-8", errors="replace") as f:
-            end = "".join(f.readlines()[-12:])
-        raise Failed(f"Debian's packages for a {release} root cannot be had: mmdebstrap failed. Its log is {log}, and ends:\n{end}")
+            why = [line[3:].strip() for line in f if line.startswith("E: ")] or ["mmdebstrap failed"]
+        raise Failed(f"Debian's packages for a {release} root cannot be had ({why[0]}): see to this machine's network and apt "
+                     f"sources; all of it is in {log}.")
     part.rename(path)
 
 
