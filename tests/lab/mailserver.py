@@ -192,6 +192,8 @@ class Exim(MailServer):
     # Debian's Exim offers STARTTLS with a certificate that it makes up at start. Here it doesn't, except where a test wants
     # it, so that what cannot be read on the wire cannot be read because of Sotto.
     NO_STARTTLS = ("tls_advertise_hosts =",)
+    LOCALMACROS = "/etc/exim4/exim4.conf.localmacros"
+    LOCALMACROS_SPLIT = "/etc/exim4/conf.d/main/000_localmacros"      # read instead of the other with the split configuration
     SWITCH = ".include_if_exists /usr/share/sotto/exim4-sotto.conf"
 
     def __init__(self, host, domain, release):
@@ -212,7 +214,11 @@ class Exim(MailServer):
 
     def _write_macros(self):
         lines = self.macros + ([self.SWITCH] if self.sotto else [])
-        self.host.write("/etc/exim4/exim4.conf.localmacros", "".join(f"{line}\n" for line in lines))
+        split = self.debconf["dc_use_split_config"] == "true"
+        for path, used in ((self.LOCALMACROS, not split), (self.LOCALMACROS_SPLIT, split)):
+            self.host.path(path).unlink(missing_ok=True)
+            if used:
+                self.host.write(path, "".join(f"{line}\n" for line in lines))
         self.host.run(["update-exim4.conf"])
 
     def set_sotto_lines(self, on):
