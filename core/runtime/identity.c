@@ -6,8 +6,6 @@
 #include "core/runtime/identity.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -92,7 +92,8 @@ void sotto_plan_make(struct sotto_plan *out, const struct sotto_plan_for *f, con
 	if (f->role == SOTTO_CONNECT)
 		recall_peer(out, f, conf, now);
 	else
-		c->has_identity = sotto_identity_load(c->identity, f->state) == 0;
+		out->identity_error = sotto_identity_load(c->identity, f->state);
+	c->has_identity = f->role == SOTTO_ACCEPT && out->identity_error == 0;
 	c->use = use_of(out, conf);
 	c->clear = out->required ? SOTTO_CLEAR_451 : f->native ? SOTTO_CLEAR_421 : SOTTO_CLEAR_PASS;
 	c->redial = f->redial;

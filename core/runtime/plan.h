@@ -29,6 +29,7 @@ struct sotto_plan_for {
 struct sotto_plan {
 	struct sotto_session_config session;
 	bool required, excluded, avoided;
+	int identity_error;		/* accept: -errno where there is no identity key to show; peers that know ours notice */
 	bool offered_before;		/* connect: the last EHLO reply of this peer had XSOTTO in it */
 };
 

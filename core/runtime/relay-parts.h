@@ -17,6 +17,7 @@
 #include "core/runtime/splice.h"
 
 #define SOTTO_GONE_MS 30000	/* without progress, once a side is gone (ARCHITECTURE.md, The session) */
+#define SOTTO_LEAVE_MS 300000	/* with progress, once our mail server is gone */
 
 struct event;
 struct sotto_dial;
@@ -52,6 +53,7 @@ struct sotto_relay {
 	struct sotto_relay_side side[2];
 	struct sotto_splice through[2];	/* by side that it reads from */
 	uint64_t started, progressed;
+	uint64_t look_at, leave_by;	/* while nothing is read from our mail server; 0: it is there */
 	size_t preface_len;
 	uint8_t preface[SOTTO_RELAY_PREFACE];
 	struct sotto_report told;	/* as of the last progress() */

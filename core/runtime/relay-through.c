@@ -4,7 +4,6 @@
  * relay.c. Where splice(2) cannot be used with these descriptors, the session takes over again: it passes everything through too.
  */
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "core/runtime/relay-parts.h"
 

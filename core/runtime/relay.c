@@ -5,14 +5,17 @@
  * business. Never blocks. Descriptors are in relay-side.c, the pass-through in relay-through.c, the end in relay-end.c.
  */
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "core/crypto/memory.h"
 #include "core/runtime/dial.h"
 #include "core/runtime/relay-parts.h"
 
+#define LOOK_MS 30000		/* whether our mail server is still there, while nothing is read from it */
 #define REDIAL_MS 5000		/* to an address that has just answered */
 
 static uint64_t monotonic_ms(void)
@@ -129,7 +132,8 @@ static void turn_session(struct sotto_relay *r)
  */
 static bool one_is_gone(const struct sotto_relay *r)
 {
-	return r->side[SOTTO_NET].broken || r->side[SOTTO_NET].failed || r->side[SOTTO_MTA].broken || r->side[SOTTO_MTA].ended;
+	return r->side[SOTTO_NET].broken || r->side[SOTTO_NET].failed || r->side[SOTTO_MTA].broken || r->side[SOTTO_MTA].ended ||
+	       r->leave_by != 0;
 }
 
 static uint64_t session_deadline(const struct sotto_relay *r)
@@ -149,6 +153,39 @@ static bool out_of_patience(struct sotto_relay *r)
 	if (net || mta)
 		r->progressed = sotto_relay_now();
 	return sotto_relay_now() - r->progressed >= SOTTO_GONE_MS;
+}
+
+/* Also behind octets that nobody has read yet. */
+static bool hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+	return fd >= 0 && poll(&p, 1, 0) == 1;
+}
+
+/*
+ * A mail server counts its own processes. Once ours is gone it counts us no more, so a peer that takes an octet now and then, or none,
+ * must not keep us. While we don't read from our mail server, because the peer doesn't read from us, its end has to be looked for.
+ */
+static void note_leaving(struct sotto_relay *r)
+{
+	const struct sotto_relay_side *mta = &r->side[SOTTO_MTA];
+	uint64_t now = sotto_relay_now();
+	bool gone = mta->ended || mta->broken;
+
+	if (r->leave_by != 0)
+		return;
+	if (!gone && !mta->reading && now >= r->look_at) {
+		r->look_at = now + LOOK_MS;
+		gone = hung_up(mta->fd);
+	}
+	if (gone)
+		r->leave_by = now + SOTTO_LEAVE_MS;
+}
+
+static bool must_leave(const struct sotto_relay *r)
+{
+	return r->leave_by != 0 && sotto_relay_now() >= r->leave_by;
 }
 
 static bool arm_side(struct sotto_relay *r, enum sotto_side side)
@@ -172,14 +209,23 @@ static bool arm_side(struct sotto_relay *r, enum sotto_side side)
 	return sotto_side_want(d, false, false);
 }
 
-/* When to look again even where no descriptor is ready; 0: never. */
-static uint64_t deadline(struct sotto_relay *r)
+static uint64_t next_look(struct sotto_relay *r)
 {
 	if (r->phase >= SOTTO_PHASE_CLOSING)
 		return sotto_relay_end_deadline(r);
 	if (session_deadline(r) != 0)
 		return session_deadline(r);
 	return one_is_gone(r) ? r->progressed + SOTTO_GONE_MS : 0;
+}
+
+/* When to look again even where no descriptor is ready; 0: never. */
+static uint64_t deadline(struct sotto_relay *r)
+{
+	uint64_t at = next_look(r), last = r->leave_by != 0 ? r->leave_by : r->look_at;
+
+	if (r->leave_by == 0 && r->side[SOTTO_MTA].reading)
+		return at;
+	return at == 0 || at > last ? last : at;
 }
 
 static bool arm_timer(struct sotto_relay *r)
@@ -197,10 +243,11 @@ static void turn(struct sotto_relay *r)
 		sotto_through_turn(r);
 	if (r->phase == SOTTO_PHASE_SESSION)
 		turn_session(r);
+	note_leaving(r);
 	if (sotto_relay_is_over(r))
 		sotto_relay_finish(r);
 	/* without events we would wait for ever */
-	else if (out_of_patience(r) || !arm_side(r, SOTTO_NET) || !arm_side(r, SOTTO_MTA) || !arm_timer(r))
+	else if (must_leave(r) || out_of_patience(r) || !arm_side(r, SOTTO_NET) || !arm_side(r, SOTTO_MTA) || !arm_timer(r))
 		sotto_relay_stop(r);
 }
 
@@ -246,6 +293,8 @@ static struct sotto_relay *new_relay(struct event_base *base, const struct sotto
 		r->through[i].pipe[0] = r->through[i].pipe[1] = -1;
 	}
 	sotto_session_init(&r->session, &config->session, r->started);
+	/* the session has it, and wipes it */
+	sotto_wipe(r->config.session.identity, sizeof(r->config.session.identity));
 	return r;
 }
 

@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -36,7 +35,7 @@
 #define GO_MS 10000		/* for the adapter to let go, which is a matter of microseconds */
 #define BACKEND_MS 5000		/* for our mail server to take a connection */
 #define DIAL_MS 4000		/* all looking up and connecting together, before our mail server hears 421 */
-#define GOODBYE_MS 5000		/* for the other end to read a last line */
+#define GOODBYE_MS 5000		/* for the other end to read a last line, however much it says meanwhile */
 
 enum { ORDERLY = 0, DISORDERLY = 1, USAGE = 2 };
 
@@ -148,6 +147,9 @@ static void make_plan(struct job *j, struct sotto_plan *p)
 	};
 
 	sotto_plan_make(p, &f, &j->conf, (int64_t)time(NULL), err, sizeof(err));
+	if (p->identity_error != 0 && j->conf.mode != SOTTO_MODE_OFF)
+		sotto_log_limited(o->state, "identity-limit", LOG_WARNING, "%s/identity: we show no identity key: %s; see sotto-session(8), FILES",
+				  o->state, strerror(-p->identity_error));
 	if (err[0] != '\0')
 		sotto_log_limited(o->state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 }
@@ -175,16 +177,25 @@ static void start_session(struct job *j)
 	event_base_loopbreak(j->base);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* A last line to one end, which is given a moment to read it. */
 static void say_goodbye(int fd, const char *text)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t end = now_ms() + GOODBYE_MS, left = GOODBYE_MS;
 	char scratch[1024];
 
 	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)shutdown(fd, SHUT_WR);
-	while (poll(&p, 1, GOODBYE_MS) > 0 && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0)
-		continue;
+	while (left > 0 && poll(&p, 1, (int)left) > 0 && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0)
+		left = end - now_ms();
 	(void)close(fd);
 }
 
@@ -291,7 +302,9 @@ static int find_ends(struct job *j)
 	if (sotto_ends_backend(&j->ends, j->options.backend, BACKEND_MS, j->header, &j->header_len, err, sizeof(err)) == 0)
 		return ORDERLY;
 	sotto_log(LOG_ERR, "%s", err);
-	say_goodbye(j->ends.net, "421 4.3.2 Our mail server cannot be reached at the moment\r\n");
+	/* an adapter that waits for our octet still has the connection, and goes on without us */
+	if (j->options.ready < 0)
+		say_goodbye(j->ends.net, "421 4.3.2 Our mail server cannot be reached at the moment\r\n");
 	return DISORDERLY;
 }
 

@@ -141,11 +141,12 @@ static bool any_recipient_listed(const struct sotto_peer *peer, char *err, size_
 /*
  * Where TLS may be demanded of the host, STARTTLS stays visible: by hosts_require_tls (the arguments behind the first,
  * which Exim expands here and not before), or by DANE; an answer that does not come may have been "yes". What other
- * transports demand is not known here, nor whether a smarthost takes our password without TLS.
+ * transports demand is not known here, nor whether a smarthost takes our password without TLS. Name servers that drop what they do
+ * not know are common; Exim's own patience with them, 10 seconds for each, would hold the mail up.
  */
 static bool tls_may_be_demanded(int argc, uschar *argv[], const char *host, const char *address)
 {
-	static uschar tlsa[] = "${lookup dnsdb{defer_strict,tlsa=_25._tcp.$host}{yes}{no}}";
+	static uschar tlsa[] = "${lookup dnsdb{defer_strict,retrans_2s,retry_1,tlsa=_25._tcp.$host}{yes}{no}}";
 	const uschar *answer;
 
 	if (strcmp(variable("$transport_name"), "remote_smtp") != 0)

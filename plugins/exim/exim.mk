@@ -30,9 +30,11 @@ $(EXIM_LIBS): plugins/exim/check-symbols
 	$(Q)$(if $(SANFLAGS),:,CC='$(CC)' plugins/exim/check-symbols $@.new $(EXPORTS))
 	$(Q)mv $@.new $@
 
+# Aside first: a running Exim defers mail for as long as half a library is there.
 install-exim:
 	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR)
-	install -m 644 build/lib/exim-sotto.so build/lib/exim-sotto-local-scan.so $(DESTDIR)$(LIBDIR)/
+	for f in $(notdir $(EXIM_LIBS)); do \
+		install -m 644 build/lib/$$f $(DESTDIR)$(LIBDIR)/$$f.new && mv -f $(DESTDIR)$(LIBDIR)/$$f.new $(DESTDIR)$(LIBDIR)/$$f || exit 1; done
 	sed -e 's,/usr/lib/sotto/,$(LIBDIR)/,g' -e 's,/usr/share/sotto/,$(DATADIR)/,g' plugins/exim/exim4-sotto.conf \
 		> $(DESTDIR)$(DATADIR)/exim4-sotto.conf
 	chmod 644 $(DESTDIR)$(DATADIR)/exim4-sotto.conf

@@ -184,16 +184,37 @@ def test_pipelining(watch, pair, pipelining):
         watch.sealed(origin, target, message)
 
 
+TEMPLATE = "/etc/exim4/exim4.conf.template"
+
+
 def test_pipeconnect_is_hidden(watch, pair):
-    """With early pipelining (PIPECONNECT) allowed on both sides, mail arrives, the first and the next time, sealed."""
+    """With early pipelining (hosts_pipe_connect) allowed on both sides, mail arrives, the first and the next time, sealed."""
     origin, target = pair
-    early = "REMOTE_SMTP_HELO_DATA = $primary_hostname"
-    with origin.configured(early):
-        for count in (1, 2):
-            message = letter(origin, target)
+    text = origin.host.read(TEMPLATE).decode()
+    early = re.sub(r"(?m)^(remote_smtp:\n(?:.*\n)*?  driver = smtp\n)", r"\1  hosts_pipe_connect = *\n", text, count=1)
+    assert early != text
+    with origin.configured(files={TEMPLATE: early}):
+        messages = [letter(origin, target) for _ in range(3)]
+        for message in messages:
             origin.submit(message)
             arrives(watch, origin, target, message)
-        watch.sealed(origin, target, message, count=2)
+        watch.sealed(origin, target, *messages, count=3)
+
+
+def test_trace_by_local_scan(watch, pair, needs_sotto):
+    """With SOTTO_LOCAL_SCAN the trace is a header of its own, above our own Received; mail in the clear has none and is taken."""
+    origin, target = pair
+    with target.configured("SOTTO_LOCAL_SCAN = yes", "SOTTO_NO_RECEIVED = yes"):
+        message = letter(origin, target)
+        origin.submit(message)
+        delivered = arrives(watch, origin, target, message)
+        ids = watch.sealed(origin, target, message)
+        above = delivered[:delivered.lower().index(b"\nreceived:")].decode()
+        assert re.search(rf"^X-Sotto: sealed v=1 id={ids[0]} peer=\[{re.escape(origin.host.v4)}\] by={re.escape(target.name)}$", above, re.M)
+        with target.sotto_conf(mode="off"):
+            message = letter(origin, target)
+            origin.submit(message)
+            assert b"X-Sotto" not in arrives(watch, origin, target, message)
 
 
 def test_dsn(watch, pair):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What follows from sotto.conf, the lists and the memory of a peer, before a session begins. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -226,8 +227,10 @@ static void a_server_has_an_identity_if_it_can_keep_one(void **state)
 	memcpy(first, l->plan.session.identity, 32);
 	assert_true(plan(l)->has_identity);
 	assert_memory_equal(l->plan.session.identity, first, 32);
+	assert_int_equal(l->plan.identity_error, 0);
 	l->f.state = "/nowhere/at/all";
 	assert_false(plan(l)->has_identity);
+	assert_int_equal(l->plan.identity_error, -ENOENT);
 	assert_int_equal(l->plan.session.use, SOTTO_USE_SEAL);
 }
 

@@ -426,6 +426,50 @@ static void test_a_mail_server_that_ended_leaves_the_peer_30_seconds(void **stat
 	}
 }
 
+/*
+ * Our mail server counts its connections, and after its end no longer this one: whoever reads an octet now and then, or none, does not
+ * keep it. The number of times that 20 seconds passed.
+ */
+static unsigned kept_by_a_peer(enum state at, bool reads)
+{
+	struct lab l;
+	struct end *mta, *net = &l.wire[0];
+	struct octets replies = { 0 };
+	struct relay *x = bring_to(&l, SOTTO_ACCEPT, at, &mta);
+	unsigned passes = 0;
+
+	end_stops_reading(net);
+	assert_int_equal(setsockopt(x->r->side[SOTTO_NET].fd, SOL_SOCKET, SO_SNDBUF, &(int){ 4096 }, sizeof(int)), 0);
+	assert_int_equal(setsockopt(net->fd, SOL_SOCKET, SO_RCVBUF, &(int){ 4096 }, sizeof(int)), 0);
+	/* more than the peer, the kernel and we take; the rest waits before our mail server's end */
+	fill(&replies, 130000);
+	end_says(mta, replies.p, replies.len);
+	end_close(mta);
+	lab_idle(&l);
+	assert_false(x->r->side[SOTTO_MTA].ended);
+	while (!x->done && passes++ < 40) {
+		/* what an octet that the kernel got rid of amounts to */
+		if (reads)
+			x->r->progressed = lab_clock;
+		lab_pass(x, 20000);
+		lab_idle(&l);
+	}
+	assert_int_equal(x->done, 1);
+	assert_false(x->end.orderly);
+	clear(&replies);
+	lab_close(&l);
+	return passes;
+}
+
+static void test_a_peer_that_does_not_read_keeps_no_session_without_a_mail_server(void **state)
+{
+	(void)state;
+	for (enum state at = SPLICED; at < STATES; at++) {
+		assert_in_range(kept_by_a_peer(at, false), 2, 4);
+		assert_in_range(kept_by_a_peer(at, true), 15, 18);
+	}
+}
+
 /* ---- connecting again (PROTOCOL.md 8) ---- */
 
 struct again {
@@ -709,6 +753,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_said_last_is_read_although_the_peer_talks_on),
 		cmocka_unit_test(test_a_half_closed_peer_may_wait_as_long_as_it_likes),
 		cmocka_unit_test(test_a_mail_server_that_ended_leaves_the_peer_30_seconds),
+		cmocka_unit_test(test_a_peer_that_does_not_read_keeps_no_session_without_a_mail_server),
 		cmocka_unit_test(test_after_silence_it_connects_again_and_passes_through),
 		cmocka_unit_test(test_a_peer_that_closes_or_resets_during_the_exchange_is_connected_to_again),
 		cmocka_unit_test(test_without_a_new_connection_our_mail_server_gets_421_and_an_end),

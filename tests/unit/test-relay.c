@@ -486,9 +486,26 @@ static void test_a_descriptor_without_events_ends_it_at_once(void **state)
 	lab_close(&l);
 }
 
+static void the_identity_key_is_kept_in_the_session_alone(void **state)
+{
+	struct lab l;
+	struct sotto_session_config *c;
+
+	(void)state;
+	lab_open(&l);
+	c = &l.accept.config.session;
+	c->has_identity = true;
+	memset(c->identity, 0x5a, sizeof(c->identity));
+	lab_connect(&l, false, false);
+	assert_null(memmem(l.accept.r, offsetof(struct sotto_relay, session), c->identity, sizeof(c->identity)));
+	assert_memory_equal(l.accept.r->session.config.identity, c->identity, sizeof(c->identity));
+	lab_close(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_identity_key_is_kept_in_the_session_alone),
 		cmocka_unit_test(test_a_sealed_session_passes_everything_and_ends_in_an_orderly_way),
 		cmocka_unit_test(test_a_session_in_the_clear_passes_everything_spliced_or_copied),
 		cmocka_unit_test(test_half_closes_are_passed_on_in_each_direction),

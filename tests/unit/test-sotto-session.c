@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE 60000	/* milliseconds; an upper bound for what is over in a moment */
@@ -332,6 +333,26 @@ static void the_identity_is_remembered(void **state)
 	tear_down(&b->lab);
 }
 
+static void a_key_that_cannot_be_used_is_reported_and_mail_sealed_without(void **state)
+{
+	struct both *b = *state;
+	char path[256];
+
+	set_up(&b->lab);
+	(void)snprintf(path, sizeof(path), "%s/identity", b->lab.state[1]);
+	write_file(path, "not a key\n");
+	start_both(b, NULL);
+	greet(b);
+	expect(b->client_mta, EHLO_REPLY);
+	quit(b);
+	assert_int_equal(ended(&b->client), 0);
+	assert_int_equal(ended(&b->server), 0);
+	assert_non_null(strstr(b->client.said, " identity=none "));
+	assert_non_null(strstr(b->server.said, " outcome=sealed "));
+	assert_non_null(strstr(b->server.said, "/state1/identity: we show no identity key: "));
+	tear_down(&b->lab);
+}
+
 static void mode_off_passes_everything_through(void **state)
 {
 	struct both *b = *state;
@@ -495,6 +516,55 @@ static void a_dead_backend_is_a_421(void **state)
 	tear_down(&b->lab);
 }
 
+static void a_dead_backend_leaves_the_connection_to_an_adapter_that_waits(void **state)
+{
+	struct both *b = *state;
+	struct started *s = &b->server;
+	int net[2], ready[2];
+	char octet;
+
+	set_up(&b->lab);
+	tcp_pair(net);
+	unix_pair(ready);
+	start(s, (const int[]){ net[1], ready[1], -1 }, (const char *const[]){ "accept", "--net", "3", "--ready", "4", "--backend",
+	      "unix:/nowhere/at/all", "--conf", b->lab.conf, "--state", b->lab.state[0], "--run", b->lab.run, "--log", "stderr", NULL });
+	close(ready[1]);
+	expect_end(ready[0]);
+	assert_int_equal(ended(s), 1);
+	/* nothing was said, and nothing shut down */
+	put(net[1], "220 without Sotto\r\n");
+	expect(net[0], "220 without Sotto\r\n");
+	assert_int_equal(recv(net[0], &octet, 1, MSG_DONTWAIT), -1);
+	close(ready[0]);
+	close(net[0]);
+	close(net[1]);
+	tear_down(&b->lab);
+}
+
+static void the_end_is_not_put_off_by_a_peer_that_talks_on(void **state)
+{
+	struct both *b = *state;
+	struct started *s = &b->server;
+	struct timespec began, now;
+	int net[2];
+
+	set_up(&b->lab);
+	tcp_pair(net);
+	start(s, (const int[]){ net[1], -1 }, (const char *const[]){ "accept", "--net", "3", "--backend", "unix:/nowhere/at/all",
+	      "--conf", b->lab.conf, "--state", b->lab.state[0], "--run", b->lab.run, "--log", "stderr", NULL });
+	close(net[1]);
+	(void)clock_gettime(CLOCK_MONOTONIC, &began);
+	/* until it has closed; without a limit of its own it never would */
+	do {
+		assert_int_equal(poll(NULL, 0, 50), 0);
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (send(net[0], "x", 1, MSG_NOSIGNAL) == 1 && now.tv_sec - began.tv_sec < PATIENCE / 1000);
+	assert_in_range(now.tv_sec - began.tv_sec, 0, PATIENCE / 1000 - 1);
+	close(net[0]);
+	assert_int_equal(ended(s), 1);
+	tear_down(&b->lab);
+}
+
 static void a_domain_that_cannot_be_reached_is_a_421(void **state)
 {
 	struct both *b = *state;
@@ -566,12 +636,15 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(a_session_is_sealed_and_leaves_one_line_on_each_side, &both),
 		cmocka_unit_test_prestate(the_identity_is_remembered, &both),
+		cmocka_unit_test_prestate(a_key_that_cannot_be_used_is_reported_and_mail_sealed_without, &both),
 		cmocka_unit_test_prestate(mode_off_passes_everything_through, &both),
 		cmocka_unit_test_prestate(a_broken_conf_is_reported_and_require_holds, &both),
 		cmocka_unit_test_prestate(an_excluded_peer_is_not_sealed_with, &both),
 		cmocka_unit_test_prestate(nothing_is_touched_before_the_adapter_lets_go, &both),
 		cmocka_unit_test_prestate(the_backend_is_told_who_connected, &both),
 		cmocka_unit_test_prestate(a_dead_backend_is_a_421, &both),
+		cmocka_unit_test_prestate(a_dead_backend_leaves_the_connection_to_an_adapter_that_waits, &both),
+		cmocka_unit_test_prestate(the_end_is_not_put_off_by_a_peer_that_talks_on, &both),
 		cmocka_unit_test_prestate(a_domain_that_cannot_be_reached_is_a_421, &both),
 		cmocka_unit_test_prestate(it_ends_on_sigterm_as_a_lost_connection, &both),
 		cmocka_unit_test_prestate(wrong_usage_is_2_and_a_sentence, &both),
