@@ -130,23 +130,37 @@ struct sotto_hints sotto_hints_read(const char *path)
 	return hints;
 }
 
-bool sotto_list_has_entries(const char *path)
+/* An entry that is no address and no network is a name, or everybody. */
+static bool is_named(const char *entry)
 {
-	char text[LARGEST], *p = text;
-	ssize_t len = slurp(path, text, sizeof(text));
+	return strpbrk(entry, ":/") == NULL && strspn(entry, "0123456789.") != strlen(entry);
+}
+
+static bool has_entries(const char *path, bool (*counts)(const char *entry))
+{
+	char text[LARGEST + 1], *next = text, *line;
+	ssize_t len = slurp(path, text, LARGEST);
 
 	if (len < 0)
 		return errno != ENOENT;
-	if (len == LARGEST)
+	if (len == LARGEST || memchr(text, '\0', (size_t)len) != NULL)
 		return true;
-	for (const char *end = text + len; p < end; p++) {
-		if (*p == '#') {
-			p = memchr(p, '\n', (size_t)(end - p));
-			if (p == NULL)
-				return false;
-		} else if (!is_space(*p)) {
+	text[len] = '\0';
+	while ((line = strsep(&next, "\n")) != NULL) {
+		line[strcspn(line, "#")] = '\0';
+		line = trim(line);
+		if (line[0] != '\0' && (counts == NULL || counts(line)))
 			return true;
-		}
 	}
 	return false;
+}
+
+bool sotto_list_has_entries(const char *path)
+{
+	return has_entries(path, NULL);
+}
+
+bool sotto_list_has_names(const char *path)
+{
+	return has_entries(path, is_named);
 }

@@ -21,4 +21,7 @@ struct sotto_hints sotto_hints_read(const char *path);
 /* Whether a list has an entry (a line that is more than a comment). A file that cannot be read has one; a missing one not. */
 bool sotto_list_has_entries(const char *path);
 
+/* The same for entries that are no address and no network: domains, hosts, everybody. */
+bool sotto_list_has_names(const char *path);
+
 #endif

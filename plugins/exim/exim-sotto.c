@@ -27,6 +27,7 @@
 
 #define CONF SOTTO_CONF_DIR "/sotto.conf"
 #define REQUIRE SOTTO_CONF_DIR "/require"
+#define NAME_OCTETS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
 SOTTO_EXPORT exim_dlfunc_t sotto_in, sotto_out, sotto_trace;
 
@@ -121,9 +122,29 @@ int sotto_in(uschar **yield, int argc, uschar *argv[])
 
 /* ---- outbound -------------------------------------------------------------------------------------------- */
 
-/* $domain is empty when the recipients are of several; then each recipient of the message counts. */
+/*
+ * Whether aliases and .forward files may have put others in the place of this domain's recipients, whom we don't get to
+ * know. Debian's routers do that for +local_domains. A name that is none is not put into an expansion.
+ */
+static bool may_be_redirected(const char *domain)
+{
+	char text[512];
+	const uschar *answer;
+
+	if (domain[0] == '\0' || domain[strspn(domain, NAME_OCTETS)] != '\0' || strlen(domain) > 255)
+		return true;
+	(void)snprintf(text, sizeof(text), "${if match_domain{%s}{+local_domains}{yes}{no}}", domain);
+	answer = expand_string(US text);
+	return answer == NULL || strcmp((const char *)answer, "no") != 0;
+}
+
+/*
+ * $domain is empty when the recipients are of several; then each recipient of the message counts, and one that may stand for others
+ * counts as listed: nothing may go out in the clear that must not.
+ */
 static bool any_recipient_listed(const struct sotto_peer *peer, char *err, size_t len)
 {
+	bool names = sotto_list_has_names(REQUIRE);
 	struct sotto_peer one = *peer;
 
 	for (int i = 0; i < recipients_count; i++) {
@@ -132,7 +153,7 @@ static bool any_recipient_listed(const struct sotto_peer *peer, char *err, size_
 		if (at == NULL)
 			continue;
 		one.domain = at + 1;
-		if (sotto_listed("require", &one, err, len))
+		if (sotto_listed("require", &one, err, len) || (names && may_be_redirected(one.domain)))
 			return true;
 	}
 	return false;

@@ -42,6 +42,7 @@ static struct {
 	const char *tlsa;	/* NULL: the lookup fails */
 	const char *demanded;	/* a list that matches */
 	unsigned looked_up;
+	const char *local;	/* +local_domains has this one and no other; NULL: there is no such list */
 	char log[1024];
 } fake;
 
@@ -61,6 +62,13 @@ uschar *expand_string(uschar *text)
 		if (fake.tlsa == NULL)
 			return NULL;
 		(void)snprintf(value, sizeof(value), "%s", fake.tlsa);
+		return (uschar *)value;
+	}
+	if (strncmp((char *)text, "${if match_domain{", 18) == 0) {
+		if (fake.local == NULL)
+			return NULL;
+		(void)snprintf(value, sizeof(value), "${if match_domain{%s}{+local_domains}{yes}{no}}", fake.local);
+		(void)strcpy(value, strcmp(value, (char *)text) == 0 ? "yes" : "no");
 		return (uschar *)value;
 	}
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -131,6 +139,7 @@ static inline void fake_begin(const char *behaviour)
 	memset(&fake, 0, sizeof(fake));
 	fake.host = fake.address = fake.port = fake.domain = fake.transport = "";
 	fake.tlsa = "no";
+	fake.local = "";
 	host_checking = smtp_batched_input = FALSE;
 	interface_port = recipients_count = sender_host_port = 0;
 	recipients_list = NULL;

@@ -234,6 +234,38 @@ static void with_recipients_of_several_domains_each_counts(void **state)
 	assert_non_null(strstr(how_it_goes(), " --require "));
 }
 
+/* An alias may have put in his place somebody who is listed: only entries that are addresses can rule that out. */
+static void with_several_domains_a_local_recipient_may_stand_for_any(void **state)
+{
+	uschar one[] = "team@here.example", two[] = "a@example.org", odd[] = "b@a}b.example";
+	recipient_item all[] = { { .address = two }, { .address = one } }, strange[] = { { .address = odd } };
+
+	(void)state;
+	for (unsigned listed = 0; listed < 2; listed++) {
+		begin("dies");
+		fake_conf("require", listed ? "# x\n10.9.0.0/16\nother.example\n" : "10.9.0.0/16 # no.name\n2001:db8:7::1\n");
+		fake.domain = "";
+		fake.local = "here.example";
+		recipients_list = all;
+		recipients_count = 1;
+		assert_name_comes_back();
+		recipients_count = 2;
+		if (listed)
+			assert_deferred();
+		else
+			assert_name_comes_back();
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		begin("dies");
+		fake_conf("require", "other.example\n");
+		fake.domain = "";
+		recipients_list = i ? strange : all;
+		recipients_count = 1;
+		fake.local = i ? "" : NULL;
+		assert_deferred();
+	}
+}
+
 /* ---- STARTTLS ---- */
 
 static void begin_skip(void)
@@ -325,6 +357,7 @@ int main(int argc, char **argv, char **environment)
 		cmocka_unit_test(who_is_required_and_gets_no_session_is_deferred),
 		cmocka_unit_test(where_no_session_can_be_only_who_is_required_is_deferred),
 		cmocka_unit_test(with_recipients_of_several_domains_each_counts),
+		cmocka_unit_test(with_several_domains_a_local_recipient_may_stand_for_any),
 		cmocka_unit_test(starttls_may_be_hidden_with_skip_alone),
 		cmocka_unit_test(starttls_stays_where_tls_may_be_demanded),
 		cmocka_unit_test(a_connection_is_used_again_unless_somebody_is_required),
