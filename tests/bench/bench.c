@@ -37,6 +37,11 @@ double bench_cpu(void)
 	return seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
+double bench_process_cpu(void)
+{
+	return seconds(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 double bench_wall(void)
 {
 	return seconds(CLOCK_MONOTONIC);
@@ -69,7 +74,7 @@ unsigned bench_number(int argc, char **argv, int at, unsigned otherwise)
 
 /* ---- processes and sockets ---- */
 
-void bench_folder_begin(struct bench_folder *f)
+void bench_folder_begin(struct bench_folder *f, const char *mode)
 {
 	FILE *conf;
 
@@ -81,7 +86,7 @@ void bench_folder_begin(struct bench_folder *f)
 	MUST(mkdir(f->state, 0700) == 0 && mkdir(f->run, 0700) == 0);
 	conf = fopen(f->conf, "w");
 	MUST(conf != NULL);
-	MUST(fputs("[sotto]\nmode = opportunistic\n", conf) >= 0 && fclose(conf) == 0);
+	MUST(fprintf(conf, "[sotto]\nmode = %s\n", mode) > 0 && fclose(conf) == 0);
 }
 
 void bench_folder_end(const struct bench_folder *f)

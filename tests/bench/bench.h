@@ -15,8 +15,9 @@
 
 _Noreturn void bench_die(const char *what, const char *file, int line);
 
-/* Seconds: of this thread's CPU, and of a clock on the wall. */
+/* Seconds: of this thread's CPU, of all threads', and of a clock on the wall. */
 double bench_cpu(void);
+double bench_process_cpu(void);
 double bench_wall(void);
 
 /* The median of `n` figures, which are sorted. */
@@ -35,7 +36,7 @@ struct bench_folder {
 	char dir[64], conf[96], state[96], run[96];
 };
 
-void bench_folder_begin(struct bench_folder *f);
+void bench_folder_begin(struct bench_folder *f, const char *mode);
 void bench_folder_end(const struct bench_folder *f);
 
 /* Starts argv[0]; `fds`, ended by -1, become its 3, 4, 5 ... */

@@ -2,7 +2,7 @@
 # `make bench`: what Sotto costs, beside what the same costs without it. QUICK=1: rougher, in less than two minutes. run.py runs the
 # programs, prints the table and writes build/bench/bench.json.
 
-BENCH_PROGRAMS = handshake aead start empty
+BENCH_PROGRAMS = handshake aead start relay empty plain-relay
 BENCH = $(BENCH_PROGRAMS:%=build/bench/%)
 BENCH_LINK = $(LDFLAGS) -pie $(LINKHARD)
 
@@ -19,7 +19,7 @@ build/bench/%: tests/bench/%.c build/bench/bench.o $(B)/lib/libsotto.a
 build/bench/handshake: BENCH_LIBS = -lssl -lcrypto
 
 # Linked to everything that sotto-session is linked to, whether it calls it or not.
-build/bench/empty: tests/bench/empty.c
+build/bench/empty build/bench/plain-relay: build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -o $@ $< $(BENCH_LINK) -Wl,--no-as-needed $(LIBS)

@@ -44,7 +44,7 @@ int main(int argc, char **argv)
 	struct bench_folder f;
 	int net[2], mta[2];
 
-	bench_folder_begin(&f);
+	bench_folder_begin(&f, "opportunistic");
 	bench_tcp_pair(net);
 	bench_unix_pair(mta);
 	for (unsigned kind = 0; kind < KINDS; kind++) {
