@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/bench/aead.h"
 #include "tests/bench/bench.h"
 
 enum kind { PLAIN, PASS, SEALED, KINDS };
@@ -146,6 +147,7 @@ int main(int argc, char **argv)
 {
 	unsigned rounds = bench_number(argc, argv, 1, 5);
 	double *clock[KINDS], *cpu[KINDS], *all[KINDS];
+	double *seal = calloc(rounds, sizeof(double)), *open = calloc(rounds, sizeof(double));
 	struct bench_folder f[2];
 
 	octets = (size_t)bench_number(argc, argv, 2, 256) << 20;
@@ -157,6 +159,10 @@ int main(int argc, char **argv)
 		all[kind] = calloc(rounds, sizeof(double));
 	}
 	for (unsigned round = 0; round < rounds; round++) {
+		struct bench_aead aead = bench_aead();
+
+		seal[round] = aead.seal;
+		open[round] = aead.open;
 		for (unsigned kind = 0; kind < KINDS; kind++) {
 			struct figures got = measure(f, (enum kind)kind);
 
@@ -170,6 +176,8 @@ int main(int argc, char **argv)
 		say(kind_names[kind], "cpu_octets_s", cpu[kind], rounds);
 		say(kind_names[kind], "all_octets_s", all[kind], rounds);
 	}
+	bench_say("aead.seal_octets_s", bench_median(seal, rounds));
+	bench_say("aead.open_octets_s", bench_median(open, rounds));
 	bench_folder_end(&f[0]);
 	bench_folder_end(&f[1]);
 	return 0;
