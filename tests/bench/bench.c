@@ -175,3 +175,17 @@ void bench_await(int fd, const char *text)
 		got[have] = '\0';
 	}
 }
+
+void bench_greet(int client, int server)
+{
+	bench_put(server, "220 mx.b.example ESMTP\r\n");
+	bench_await(client, "220 mx.b.example ESMTP\r\n");
+	bench_put(client, "EHLO mx.a.example\r\n");
+	bench_await(server, "EHLO mx.a.example\r\n");
+	bench_put(server, "250-mx.b.example\r\n250 PIPELINING\r\n");
+	bench_await(client, "250 PIPELINING\r\n");
+	bench_put(client, "MAIL FROM:<anna@a.example>\r\n");
+	bench_await(server, "MAIL FROM:<anna@a.example>\r\n");
+	bench_put(server, "250 OK\r\n");
+	bench_await(client, "250 OK\r\n");
+}

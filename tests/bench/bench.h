@@ -55,4 +55,7 @@ void bench_unix_pair(int pair[2]);
 void bench_put(int fd, const char *text);
 void bench_await(int fd, const char *text);
 
+/* Both mail servers, as far as the first octets of an envelope: from there on, nothing is looked at any more. */
+void bench_greet(int client, int server);
+
 #endif

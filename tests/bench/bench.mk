@@ -2,7 +2,7 @@
 # `make bench`: what Sotto costs, beside what the same costs without it. QUICK=1: rougher, in less than two minutes. run.py runs the
 # programs, prints the table and writes build/bench/bench.json.
 
-BENCH_PROGRAMS = handshake start relay empty plain-relay
+BENCH_PROGRAMS = handshake start relay memory empty plain-relay
 BENCH = $(BENCH_PROGRAMS:%=build/bench/%)
 BENCH_LINK = $(LDFLAGS) -pie $(LINKHARD)
 

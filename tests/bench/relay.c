@@ -65,21 +65,6 @@ static void start(struct way *w, const struct bench_folder f[2], enum kind kind)
 	close(server[1]);
 }
 
-/* As far as the first octets of an envelope: from there on, nothing is looked at any more. */
-static void greet(const struct way *w)
-{
-	bench_put(w->server, "220 mx.b.example ESMTP\r\n");
-	bench_await(w->client, "220 mx.b.example ESMTP\r\n");
-	bench_put(w->client, "EHLO mx.a.example\r\n");
-	bench_await(w->server, "EHLO mx.a.example\r\n");
-	bench_put(w->server, "250-mx.b.example\r\n250 PIPELINING\r\n");
-	bench_await(w->client, "250 PIPELINING\r\n");
-	bench_put(w->client, "MAIL FROM:<anna@a.example>\r\n");
-	bench_await(w->server, "MAIL FROM:<anna@a.example>\r\n");
-	bench_put(w->server, "250 OK\r\n");
-	bench_await(w->client, "250 OK\r\n");
-}
-
 static void *pour(void *arg)
 {
 	static const char block[65536] = { 'x' };
@@ -118,7 +103,7 @@ static struct figures measure(const struct bench_folder f[2], enum kind kind)
 	double from, ends, used[2];
 
 	start(&w, f, kind);
-	greet(&w);
+	bench_greet(w.client, w.server);
 	ends = bench_process_cpu();
 	from = bench_wall();
 	MUST(pthread_create(&pouring, NULL, pour, &w.client) == 0);

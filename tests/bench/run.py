@@ -19,8 +19,9 @@ BUILT = Path("build/bench")
 # (program, what it takes in full, what it takes with --quick)
 PARTS = [
     ("handshake", ["100"], ["15"]),
-    ("aead", ["100"], ["15"]),
     ("start", ["200"], ["30"]),
+    ("relay", ["5", "512"], ["3", "64"]),
+    ("memory", ["500"], ["100"]),
 ]
 
 

@@ -45,10 +45,32 @@ def handshake(t):
            lambda r: r <= 0.6)
 
 
-def aead(t):
-    t.head("ChaCha20-Poly1305 alone (libtomcrypt), records of 16 KiB, a second of CPU")
-    t.row("seal", "aead.seal_octets_s", "MB/s", 1e-6)
-    t.row("open", "aead.open_octets_s", "MB/s", 1e-6)
+def relay(t):
+    t.head("Octets through two relays", "two plain read/write relays, two sotto-sessions passing through, two sealed",
+           "the AEAD (libtomcrypt's ChaCha20-Poly1305, 16 KiB): seal and open at once, each in a thread; the slower one is what it allows",
+           "a relay: per second of CPU of the slower of both, what a pair does that has a core each; all: of both relays and both ends")
+    for figure, what in (("clock", "on the clock"), ("cpu", "a relay's CPU"), ("all", "all CPU")):
+        against = [("plain", f"relay.plain.{figure}_octets_s")]
+        t.row(f"plain, {what}", f"relay.plain.{figure}_octets_s", "MB/s", 1e-6)
+        t.row(f"pass-through, {what}", f"relay.pass.{figure}_octets_s", "MB/s", 1e-6, against=against)
+        t.row(f"sealed, {what}", f"relay.sealed.{figure}_octets_s", "MB/s", 1e-6, against=against)
+    t.row("the AEAD alone, seal", "aead.seal_octets_s", "MB/s", 1e-6)
+    t.row("the AEAD alone, open", "aead.open_octets_s", "MB/s", 1e-6)
+    t.must("pass-through at least 0.9 of the plain relays' speed (on the clock)",
+           t.ratio("relay.pass.clock_octets_s", "relay.plain.clock_octets_s"), lambda r: r >= 0.9)
+    ratios = [t.ratio("relay.sealed.cpu_octets_s", f"aead.{way}_octets_s") for way in ("seal", "open")]
+    t.must("sealed at least 0.8 of what the AEAD alone allows (a relay's CPU)", None if None in ratios else max(ratios), lambda r: r >= 0.8)
+
+
+def memory(t):
+    t.head("Memory a session, with many open", "private pages of its process; sockets: TCP buffers in the kernel, 1.5 connections a session",
+           "small: an envelope has passed; bulk: a MiB each way, too")
+    for kind in ("sealed", "opaque"):
+        for when in ("small", "bulk"):
+            t.row(f"{kind}, {when}: private", f"memory.{kind}.{when}.private_kib", "KiB")
+            t.row(f"{kind}, {when}: sockets", f"memory.{kind}.{when}.kernel_kib", "KiB", digits=1)
+    most = [t.figures.get(f"memory.{kind}.{when}.most_kib") for kind in ("sealed", "opaque") for when in ("small", "bulk")]
+    t.must("at most 600 KiB private memory a session (KiB of the largest)", None if None in most else max(most), lambda k: k <= 600, 0)
 
 
 def start(t):
@@ -64,6 +86,6 @@ def start(t):
 def table(figures):
     """(lines, targets as they go into bench.json)."""
     t = Table(figures)
-    for part in (handshake, aead, start):
+    for part in (handshake, start, relay, memory):
         part(t)
     return t.lines, t.targets
