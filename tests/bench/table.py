@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What the figures of run.py look like to a person, and which targets they reach. Measures nothing."""
 
-WIDE = 74
+WIDE = 84
 
 
 class Table:
@@ -83,9 +83,39 @@ def start(t):
     t.must("sotto-session ready within twice the time of the empty program", None if None in ratios else max(ratios), lambda r: r <= 2)
 
 
+WAYS = (("plain", "plain"), ("starttls", "STARTTLS"), ("sealed_skip", "sealed, starttls=skip"), ("sealed_keep", "sealed, STARTTLS inside"))
+
+
+def turns(t):
+    t.head("Round trips from the greeting until a message is accepted, Exim to Exim, 50 ms each way", "counted in the relay; and from the connection, in ms")
+    for name, text in WAYS:
+        t.row(text, f"turns.{name}.round_trips", "")
+        t.row(f"{text}, time", f"turns.{name}.ms", "ms", against=[("plain", "turns.plain.ms")])
+    plain, tls, sealed = (t.figures.get(f"turns.{name}.round_trips") for name in ("plain", "starttls", "sealed_skip"))
+    known = None not in (plain, tls, sealed)
+    t.must("exactly one round trip more than plain (starttls=skip, or no STARTTLS offered)", sealed - plain if known else None, lambda n: n == 1, 0)
+    t.must("at least two round trips fewer than STARTTLS", tls - sealed if known else None, lambda n: n >= 2, 0)
+
+
+def mail(t):
+    t.head("Small messages, Exim to Exim", "CPU: all processes of both hosts, from the sender's queue into the receiver's Maildir")
+    for how, what in (("one", "one connection a message"), ("many", "many messages a connection")):
+        t.lines.append(f"  {what}")
+        for name, text in WAYS:
+            against = [("plain", "plain"), ("STARTTLS", "starttls")] if name != "plain" else []
+            t.row(f"{text}, messages a second", f"mail.{how}.{name}.per_second", "/s", digits=1,
+                  against=[(other, f"mail.{how}.{key}.per_second") for other, key in against])
+            t.row(f"{text}, CPU a message", f"mail.{how}.{name}.cpu_ms", "ms", digits=1,
+                  against=[(other, f"mail.{how}.{key}.cpu_ms") for other, key in against])
+    ratio = t.ratio("mail.one.sealed_skip.cpu_ms", "mail.one.starttls.cpu_ms")
+    t.must("CPU a message sealed (starttls=skip) below STARTTLS's, one connection a message", ratio, lambda r: r < 1)
+    ratio = t.ratio("mail.one.sealed_skip.cpu_ms", "mail.one.plain.cpu_ms")
+    t.must("CPU a message sealed (starttls=skip) at most 1.25 of plain, one connection a message", ratio, lambda r: r <= 1.25)
+
+
 def table(figures):
     """(lines, targets as they go into bench.json)."""
     t = Table(figures)
-    for part in (handshake, start, relay, memory):
+    for part in (handshake, start, relay, memory, turns, mail):
         part(t)
     return t.lines, t.targets
