@@ -47,14 +47,16 @@ class Cpu:
         self.folder.mkdir()
 
     def enter(self, pid):
-        (self.folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
+        with contextlib.suppress(ProcessLookupError):    # it has ended meanwhile
+            (self.folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
     def seconds(self):
         return int(re.search(r"usage_usec (\d+)", (self.folder / "cpu.stat").read_text(encoding="ascii")).group(1)) / 1e6
 
     def close(self):
         for pid in (self.folder / "cgroup.procs").read_text(encoding="ascii").split():
-            (self.folder.parent / "cgroup.procs").write_text(pid, encoding="ascii")
+            with contextlib.suppress(ProcessLookupError):
+                (self.folder.parent / "cgroup.procs").write_text(pid, encoding="ascii")
         self.folder.rmdir()
 
 
