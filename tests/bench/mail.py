@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mailhosts import WAYS, hosts, message, way, went
+from mailhosts import WAYS, hosts, lab_or_sentence, message, way, went
 from lab.host import CLEAN
 from lab.paths import Failed
 
@@ -138,4 +138,5 @@ def main(rounds, count):
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in (sys.argv[1:] + ["5", "40"][len(sys.argv) - 1:])))
+    with lab_or_sentence():
+        main(*(int(word) for word in (sys.argv[1:] + ["5", "40"][len(sys.argv) - 1:])))

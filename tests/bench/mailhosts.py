@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lab.lab import Lab                          # noqa: E402
 from lab.message import Message                  # noqa: E402
+from lab.paths import Failed, Missing            # noqa: E402
 
 RELEASE = "bookworm"
 WAYS = {    # name: (who sends, who receives, starttls of the sender's sotto.conf)
@@ -25,6 +26,15 @@ SETTINGS = {    # letter: (Sotto, STARTTLS)
 }
 MANY = ["smtp_accept_max_per_connection = 1000", "smtp_accept_queue_per_connection = 1000", "smtp_accept_queue = 0"]
 LOG = "MAIN_LOG_SELECTOR = +millisec +smtp_connection"
+
+
+@contextlib.contextmanager
+def lab_or_sentence():
+    """Where there can be no lab, or a program of it fails: one sentence and a bad end, no trace of Python's."""
+    try:
+        yield
+    except (Missing, Failed) as why:
+        sys.exit(str(why))
 
 
 def certify(server):

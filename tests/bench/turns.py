@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 
-from mailhosts import WAYS, hosts, message, way, went
+from mailhosts import WAYS, hosts, lab_or_sentence, message, way, went
 from delay import Delay, turns
 from lab.host import Host
 
@@ -60,4 +60,5 @@ def main(rounds):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    with lab_or_sentence():
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
