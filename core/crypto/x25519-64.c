@@ -92,8 +92,8 @@ static void sub(struct fe *h, const struct fe *f, const struct fe *g)
 		h->limb[i] = f->limb[i] + 2 * LOW51 - g->limb[i];
 }
 
-/* Five columns into five carried limbs. */
-static void carry_columns(struct fe *h, wide c0, wide c1, wide c2, wide c3, wide c4)
+/* Five columns into five carried limbs. In line, or a fifth of the time goes for columns that pass through memory. */
+static inline __attribute__((always_inline)) void carry_columns(struct fe *h, wide c0, wide c1, wide c2, wide c3, wide c4)
 {
 	uint64_t low;
 
@@ -124,18 +124,19 @@ static void mul(struct fe *h, const struct fe *f, const struct fe *g)
 		      a0 * b[4] + a1 * b[3] + a2 * b[2] + a3 * b[1] + a4 * b[0]);
 }
 
+/* The doubled factors are of 64 bits, too: a product of 64 by 64 is one instruction, one of 128 is three. */
 static void square(struct fe *h, const struct fe *f)
 {
 	const uint64_t *a = f->limb;
-	wide a0 = a[0], a1 = a[1], a2 = a[2], d0 = 2 * a0, d1 = 2 * a1, d2 = 2 * a2;
+	wide a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4];
 	uint64_t w3 = 19 * a[3], w4 = 19 * a[4];
 
 	carry_columns(h,
-		      a0 * a[0] + d1 * w4 + d2 * w3,
-		      d0 * a[1] + d2 * w4 + (wide)a[3] * w3,
-		      d0 * a[2] + a1 * a[1] + (wide)a[3] * (2 * w4),
-		      d0 * a[3] + d1 * a[2] + (wide)a[4] * w4,
-		      d0 * a[4] + d1 * a[3] + a2 * a[2]);
+		      a0 * a[0] + a1 * (2 * w4) + a2 * (2 * w3),
+		      a0 * (2 * a[1]) + a2 * (2 * w4) + a3 * w3,
+		      a0 * (2 * a[2]) + a1 * a[1] + a3 * (2 * w4),
+		      a0 * (2 * a[3]) + a1 * (2 * a[2]) + a4 * w4,
+		      a0 * (2 * a[4]) + a1 * (2 * a[3]) + a2 * a[2]);
 }
 
 /* (486662 - 2) / 4 = 121665 of the curve's equation */

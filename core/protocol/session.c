@@ -70,12 +70,24 @@ void sotto_session_wipe(struct sotto_session *s)
 	sotto_wipe(s, sizeof(*s));
 }
 
+/* What is to be sealed fills records whole: a few octets more would become a record of their own. */
+static size_t up_to_whole_records(size_t have, size_t room)
+{
+	size_t most = 2 * (size_t)SOTTO_RECORD_CONTENT;
+
+	if (have >= most)
+		return 0;
+	return room < most - have ? room : most - have;
+}
+
 uint8_t *sotto_session_space(struct sotto_session *s, enum sotto_side side, size_t *len)
 {
 	*len = 0;
 	if (taker(s, side) == NULL || s->eof[side])
 		return NULL;
 	*len = sotto_buffer_free(&s->in[side]);
+	if (s->step == STEP_SEALED && side == SOTTO_MTA)
+		*len = up_to_whole_records(sotto_buffer_len(&s->in[side]), *len);
 	return sotto_buffer_tail(&s->in[side]);
 }
 

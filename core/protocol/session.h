@@ -133,8 +133,8 @@ struct sotto_report {
 #define SOTTO_WISH_END		16u	/* all is written: close both, the session is over */
 #define SOTTO_WISH_ABORT	32u	/* with END: close as a lost connection is closed, never as an orderly end */
 
-#define SOTTO_IN 20480	/* a record or an EHLO reply, whole */
-#define SOTTO_OUT 45056	/* with SOTTO_IN: 64 KiB a direction */
+#define SOTTO_IN (2 * SOTTO_RECORD_WIRE)	/* two records, so that a read brings whole ones; or an EHLO reply, whole */
+#define SOTTO_OUT (2 * SOTTO_RECORD_WIRE)	/* with SOTTO_IN: 64 KiB a direction, and a few octets */
 
 /* Everything below is the session's own; read nothing but `report`. */
 struct sotto_session {

@@ -286,12 +286,39 @@ static void padded_records_have_padme_sizes_only(void **state)
 	end_session(s);
 }
 
+/* Whatever the pieces in which our mail server's octets can be read: each record but the last is a full one, once some have flowed. */
+static void a_stream_is_sealed_in_whole_records(void **state)
+{
+	struct sotto_session *s = peer_sealed(&p, SOTTO_CONNECT, true);
+	struct octets octets = noise(400000), wire = { 0 };
+	size_t said = 0, small = 0;
+
+	(void)state;
+	while (said < octets.len) {
+		said += feed(s, SOTTO_MTA, octets.p + said, octets.len - said);
+		take(s, SOTTO_NET, &wire);
+	}
+	for (size_t at = 0; at < wire.len;) {
+		long size = sotto_record_size(wire.p + at, wire.len - at);
+
+		assert_true(size > 0);
+		at += (size_t)size;
+		if (at > 60000 && at < wire.len)
+			small += size < SOTTO_RECORD_WIRE;
+	}
+	assert_int_equal(small, 0);
+	end_session(s);
+	clear(&octets);
+	clear(&wire);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_side_that_does_not_drain_stops_the_other_and_nothing_is_lost),
 		cmocka_unit_test(a_greeting_and_a_reply_that_nobody_reads_stay_bounded),
 		cmocka_unit_test(megabytes_both_ways_in_random_pieces_arrive_whole),
+		cmocka_unit_test(a_stream_is_sealed_in_whole_records),
 		cmocka_unit_test(records_are_small_first_then_full_and_small_again_after_a_pause),
 		cmocka_unit_test(padded_records_have_padme_sizes_only),
 	};

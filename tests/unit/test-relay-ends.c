@@ -300,6 +300,7 @@ static void test_what_cannot_be_delivered_after_a_loss_is_waited_for_30_seconds(
 {
 	struct lab l;
 	struct octets sent = { 0 };
+	uint64_t before, said = 0;
 
 	(void)state;
 	lab_sealed(&l, true, false);
@@ -308,8 +309,12 @@ static void test_what_cannot_be_delivered_after_a_loss_is_waited_for_30_seconds(
 	assert_int_equal(setsockopt(l.connect.r->side[SOTTO_MTA].fd, SOL_SOCKET, SO_SNDBUF, &(int){ 4096 }, sizeof(int)), 0);
 	assert_int_equal(setsockopt(l.client.fd, SOL_SOCKET, SO_RCVBUF, &(int){ 4096 }, sizeof(int)), 0);
 	fill(&sent, 4000);
+	before = l.accept.r->side[SOTTO_MTA].in;
 	do {	/* until the session's own buffers have something, but net is still read to its end */
 		end_says(&l.server, sent.p, sent.len);
+		said += sent.len;
+		until(&l, l.accept.r->side[SOTTO_MTA].in - before >= said &&
+			  l.connect.r->side[SOTTO_NET].in == l.accept.r->side[SOTTO_NET].out);
 		lab_idle(&l);
 	} while (sotto_buffer_len(&l.connect.r->session.out[SOTTO_MTA]) < 10000);
 	l.wire[0].forwards_to = NULL;

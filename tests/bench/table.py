@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: ISC
+"""What the figures of run.py look like to a person, and which targets they reach. Measures nothing."""
+
+WIDE = 92
+
+
+class Table:
+    """Lines of text; figures that were not measured leave a dash, or no target."""
+
+    def __init__(self, figures):
+        self.figures = figures
+        self.lines, self.targets = [], []
+
+    def head(self, text, *notes):
+        self.lines += ["", text, *(f"  ({note})" for note in notes)]
+
+    def ratio(self, name, other):
+        one, two = self.figures.get(name), self.figures.get(other)
+        return one / two if one is not None and two else None
+
+    def row(self, text, name, unit, scale=1.0, digits=0, against=()):
+        """One figure, and its ratio to each of (text, other figure)."""
+        value = self.figures.get(name)
+        shown = "-" if value is None else f"{value * scale:,.{digits}f} {unit}"
+        ratios = [f"{self.ratio(name, other):.2f} of {what}" for what, other in against if self.ratio(name, other) is not None]
+        self.lines.append(f"  {text:<46}{shown:>18}   {', '.join(ratios)}".rstrip())
+
+    def must(self, text, value, reached, digits=2):
+        if value is None:
+            state = "not measured"
+        else:
+            state = f"{value:.{digits}f}: " + ("reached" if reached(value) else "NOT REACHED")
+        self.targets.append({"target": text, "value": value, "reached": value is not None and bool(reached(value))})
+        self.lines.append(f"    must: {text:<{WIDE}}{state}")
+
+
+def handshake(t):
+    t.head("One handshake, CPU", "in memory; XSOTTO from EHLO to sealed with IDENT checked; OpenSSL: TLS 1.3, X25519, no tickets")
+    for side in ("server", "client"):
+        against = [("RSA-2048", f"handshake.rsa2048.{side}_us"), ("P-256", f"handshake.p256.{side}_us")]
+        t.row(f"XSOTTO, {side}", f"handshake.xsotto.{side}_us", "us", against=against)
+        t.row(f"OpenSSL, RSA-2048, {side}", f"handshake.rsa2048.{side}_us", "us")
+        t.row(f"OpenSSL, ECDSA P-256, {side}", f"handshake.p256.{side}_us", "us")
+    t.must("server handshake at most 0.6 of OpenSSL's with RSA-2048", t.ratio("handshake.xsotto.server_us", "handshake.rsa2048.server_us"),
+           lambda r: r <= 0.6)
+
+
+def relay(t):
+    t.head("Octets through two relays", "two plain read/write relays, two sotto-sessions passing through, two sealed",
+           "the AEAD (libtomcrypt's ChaCha20-Poly1305, 16 KiB): seal and open at once, each in a thread; the slower one is what it allows",
+           "a relay: per second of CPU of the slower of both, what a pair does that has a core each; all: of both relays and both ends")
+    for figure, what in (("clock", "on the clock"), ("cpu", "a relay's CPU"), ("all", "all CPU")):
+        against = [("plain", f"relay.plain.{figure}_octets_s")]
+        t.row(f"plain, {what}", f"relay.plain.{figure}_octets_s", "MB/s", 1e-6)
+        t.row(f"pass-through, {what}", f"relay.pass.{figure}_octets_s", "MB/s", 1e-6, against=against)
+        t.row(f"sealed, {what}", f"relay.sealed.{figure}_octets_s", "MB/s", 1e-6, against=against)
+    t.row("the AEAD alone, seal", "aead.seal_octets_s", "MB/s", 1e-6)
+    t.row("the AEAD alone, open", "aead.open_octets_s", "MB/s", 1e-6)
+    t.must("pass-through at least 0.9 of the plain relays' speed (on the clock)",
+           t.ratio("relay.pass.clock_octets_s", "relay.plain.clock_octets_s"), lambda r: r >= 0.9)
+    t.must("sealed at least 0.8 of what the AEAD alone allows (a relay's CPU, round by round)", t.figures.get("relay.sealed.of_aead"), lambda r: r >= 0.8)
+
+
+def memory(t):
+    t.head("Memory a session, with many open", "private pages of its process; sockets: TCP buffers in the kernel, 1.5 connections a session",
+           "small: an envelope has passed; bulk: a MiB each way, too")
+    for kind in ("sealed", "opaque"):
+        for when in ("small", "bulk"):
+            t.row(f"{kind}, {when}: private", f"memory.{kind}.{when}.private_kib", "KiB")
+            t.row(f"{kind}, {when}: sockets", f"memory.{kind}.{when}.kernel_kib", "KiB", digits=1)
+    most = [t.figures.get(f"memory.{kind}.{when}.most_kib") for kind in ("sealed", "opaque") for when in ("small", "bulk")]
+    t.must("at most 600 KiB private memory a session (KiB of the largest)", None if None in most else max(most), lambda k: k <= 600, 0)
+
+
+def start(t):
+    t.head("Start, from fork to the ready octet")
+    empty = [("the empty program", "start.empty_us")]
+    t.row("sotto-session accept", "start.accept_us", "us", against=empty)
+    t.row("sotto-session connect", "start.connect_us", "us", against=empty)
+    t.row("an empty program with the same libraries", "start.empty_us", "us")
+    ratios = [t.ratio(f"start.{role}_us", "start.empty_us") for role in ("accept", "connect")]
+    t.must("sotto-session ready within twice the time of the empty program", None if None in ratios else max(ratios), lambda r: r <= 2)
+
+
+WAYS = (("plain", "plain"), ("starttls", "STARTTLS"), ("sealed_skip", "sealed, starttls=skip"), ("sealed_keep", "sealed, STARTTLS inside"))
+
+
+def turns(t):
+    t.head("Round trips from the greeting until a message is accepted, Exim to Exim, 50 ms each way", "counted in the relay; and from the connection, in ms")
+    for name, text in WAYS:
+        t.row(text, f"turns.{name}.round_trips", "")
+        t.row(f"{text}, time", f"turns.{name}.ms", "ms", against=[("plain", "turns.plain.ms")] if name != "plain" else [])
+    plain, tls, sealed = (t.figures.get(f"turns.{name}.round_trips") for name in ("plain", "starttls", "sealed_skip"))
+    known = None not in (plain, tls, sealed)
+    t.must("exactly one round trip more than plain (starttls=skip, or no STARTTLS offered)", sealed - plain if known else None, lambda n: n == 1, 0)
+    t.must("at least two round trips fewer than STARTTLS", tls - sealed if known else None, lambda n: n >= 2, 0)
+
+
+def mail(t):
+    t.head("Small messages, Exim to Exim", "CPU: all processes of both hosts, from the sender's queue into the receiver's Maildir")
+    for how, what in (("one", "one connection a message"), ("many", "many messages a connection")):
+        t.lines.append(f"  {what}")
+        for name, text in WAYS:
+            against = [(other, key) for other, key in (("plain", "plain"), ("STARTTLS", "starttls")) if key != name and name != "plain"]
+            t.row(f"{text}, messages a second", f"mail.{how}.{name}.per_second", "/s", digits=1,
+                  against=[(other, f"mail.{how}.{key}.per_second") for other, key in against])
+            t.row(f"{text}, CPU a message", f"mail.{how}.{name}.cpu_ms", "ms", digits=1,
+                  against=[(other, f"mail.{how}.{key}.cpu_ms") for other, key in against])
+    ratio = t.ratio("mail.one.sealed_skip.cpu_ms", "mail.one.starttls.cpu_ms")
+    t.must("CPU a message sealed (starttls=skip) below STARTTLS's, one connection a message", ratio, lambda r: r < 1)
+    ratio = t.ratio("mail.one.sealed_skip.cpu_ms", "mail.one.plain.cpu_ms")
+    t.must("CPU a message sealed (starttls=skip) at most 1.25 of plain, one connection a message", ratio, lambda r: r <= 1.25)
+
+
+def table(figures):
+    """(lines, targets as they go into bench.json)."""
+    t = Table(figures)
+    for part in (handshake, start, relay, memory, turns, mail):
+        part(t)
+    return t.lines, t.targets
