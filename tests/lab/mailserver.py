@@ -158,7 +158,7 @@ class MailServer:
 
     def forget(self):
         """Removes what Sotto remembers of its peers (not its identity key), as a new installation would not have it."""
-        for folder in ("peers", "domains"):
+        for folder in ("peers", "names"):
             shutil.rmtree(self.host.path(f"/var/lib/sotto/{folder}"), ignore_errors=True)
 
     @contextlib.contextmanager
