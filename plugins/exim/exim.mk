@@ -33,8 +33,8 @@ $(EXIM_LIBS): plugins/exim/check-symbols
 install-exim:
 	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR)
 	install -m 644 build/lib/exim-sotto.so build/lib/exim-sotto-local-scan.so $(DESTDIR)$(LIBDIR)/
-	sed -e 's,/usr/lib/sotto/,$(LIBDIR)/,g' -e 's,/usr/share/sotto/,$(DATADIR)/,g' plugins/exim/exim4-sotto.conf \
-		> $(DESTDIR)$(DATADIR)/exim4-sotto.conf
+	sed -e 's,/usr/lib/sotto/,$(LIBDIR)/,g' -e 's,/usr/share/sotto/,$(DATADIR)/,g' \
+		-e 's,/etc/sotto/,$(SYSCONFDIR)/sotto/,g' plugins/exim/exim4-sotto.conf > $(DESTDIR)$(DATADIR)/exim4-sotto.conf
 	chmod 644 $(DESTDIR)$(DATADIR)/exim4-sotto.conf
 
 .PHONY: install-exim
