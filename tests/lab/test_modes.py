@@ -390,8 +390,10 @@ def test_observe(watch, two, stranger):
         assert 'cause="not offered"' in watch.said(target, "connect", origin.host)[0].line
         for other, offered in ((target, b"yes"), (stranger, b"no")):
             assert b"\noffered " + offered + b"\n" in origin.host.read(f"{STATE}/peers/{other.host.v4}")
+        with origin.sotto_conf(require=[target.domain]):
+            send_sealed(watch, origin, target, 1)
     assert not keyword_offered(watch.wire, origin)
-    watch.clear(origin, target, message if other is target else back)
+    assert watch.wire.find(*back.secrets[:3])
 
 
 def sizes(watch, origin, target):
