@@ -35,8 +35,8 @@ install-exim:
 	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR)
 	for f in $(notdir $(EXIM_LIBS)); do \
 		install -m 644 build/lib/$$f $(DESTDIR)$(LIBDIR)/$$f.new && mv -f $(DESTDIR)$(LIBDIR)/$$f.new $(DESTDIR)$(LIBDIR)/$$f || exit 1; done
-	sed -e 's,/usr/lib/sotto/,$(LIBDIR)/,g' -e 's,/usr/share/sotto/,$(DATADIR)/,g' plugins/exim/exim4-sotto.conf \
-		> $(DESTDIR)$(DATADIR)/exim4-sotto.conf
+	sed -e 's,/usr/lib/sotto/,$(LIBDIR)/,g' -e 's,/usr/share/sotto/,$(DATADIR)/,g' \
+		-e 's,/etc/sotto/,$(SYSCONFDIR)/sotto/,g' plugins/exim/exim4-sotto.conf > $(DESTDIR)$(DATADIR)/exim4-sotto.conf
 	chmod 644 $(DESTDIR)$(DATADIR)/exim4-sotto.conf
 
 .PHONY: install-exim
