@@ -201,22 +201,6 @@ def test_pipeconnect_is_hidden(watch, pair):
         watch.sealed(origin, target, *messages, count=3)
 
 
-def test_trace_by_local_scan(watch, pair, needs_sotto):
-    """With SOTTO_LOCAL_SCAN the trace is a header of its own, above our own Received; mail in the clear has none and is taken."""
-    origin, target = pair
-    with target.configured("SOTTO_LOCAL_SCAN = yes", "SOTTO_NO_RECEIVED = yes"):
-        message = letter(origin, target)
-        origin.submit(message)
-        delivered = arrives(watch, origin, target, message)
-        ids = watch.sealed(origin, target, message)
-        above = delivered[:delivered.lower().index(b"\nreceived:")].decode()
-        assert re.search(rf"^X-Sotto: sealed v=1 id={ids[0]} peer=\[{re.escape(origin.host.v4)}\] by={re.escape(target.name)}$", above, re.M)
-        with target.sotto_conf(mode="off"):
-            message = letter(origin, target)
-            origin.submit(message)
-            assert b"X-Sotto" not in arrives(watch, origin, target, message)
-
-
 def test_dsn(watch, pair):
     """A success report asked for with NOTIFY comes back; the DSN parameters are taken, and neither way can be read."""
     origin, target = pair

@@ -3,11 +3,14 @@
 
 import contextlib
 import re
+import ssl
 
 import pytest
 
 from .message import Message
+from .smtp import Bare
 from .test_exim import arrives, letter, several
+from .test_exim_peers import hand_over
 
 CERTIFICATE = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-keyout", "/etc/exim4/exim.key",
                "-out", "/etc/exim4/exim.crt"]
@@ -109,6 +112,37 @@ def test_skip_does_not_apply_where_tls_is_demanded(watch, tls_pair, needs_sotto)
         arrives(watch, origin, target, message)
         assert used_tls(watch, origin, target) == ([True], [True])
         watch.sealed(origin, target, message)
+
+
+def test_skip_does_not_apply_where_dane_may_demand_tls(lab, watch, tls_pair, needs_sotto):
+    """starttls = skip counts as keep for a host with a TLSA record: there is TLS inside."""
+    origin, target = tls_pair
+    before = list(lab.dns.records)
+    lab.dns.add(f"_25._tcp.{target.name}. TLSA 3 1 1 {'ab' * 32}")
+    try:
+        with origin.sotto_conf(starttls="skip"):
+            message = letter(origin, target)
+            origin.submit(message)
+            arrives(watch, origin, target, message)
+        assert used_tls(watch, origin, target) == ([True], [True])
+        watch.sealed(origin, target, message)
+    finally:
+        lab.dns.set(before)
+
+
+def test_tls_on_connect_is_none_of_ours(watch, server, stranger):
+    """Where port 25 speaks TLS from the first octet, there is no keyword and no session, and mail is taken as ever."""
+    with with_tls(server), server.configured("tls_on_connect_ports = 25", starttls=True):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        raw = stranger.host.socket()
+        raw.settimeout(30)
+        raw.connect((server.host.v4, 25))
+        with Bare(stranger.host, server.host, sock=context.wrap_socket(raw)) as client:
+            assert client.reply()[0].startswith(f"220 {server.name} ESMTP Exim")
+            assert not [line for line in client.ask("EHLO mx.p.example", 250) if "XSOTTO" in line]
+            hand_over(client, server, Message("anna@p.example", f"bert@{server.domain}"))
+        assert not watch.said(server, "accept")
 
 
 @pytest.mark.parametrize("starttls", ["keep", "skip"])
