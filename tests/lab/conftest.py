@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from .lab import Lab
+from .middle import Middle
 from .paths import STAGED, Missing
 from .watch import Watch
 
@@ -60,6 +61,15 @@ def lab(request, sealing):
     if request.session.testsfailed == failed:
         for recording in made.folder.glob("*.pcap"):
             recording.unlink()
+
+
+@pytest.fixture(scope="session")
+def middle(lab):
+    """The relay in the middle, before a, b and c."""
+    made = Middle(lab)
+    made.stand_before(*(lab.servers[letter] for letter in "abc"))
+    yield made
+    made.close()
 
 
 def keep_log(lab, server):

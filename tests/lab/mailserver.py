@@ -196,7 +196,7 @@ class Exim(MailServer):
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
-        self.debconf = dict(self.DEBCONF, dc_other_hostnames=f"{domain} : six.{domain}")
+        self.debconf = dict(self.DEBCONF, dc_other_hostnames=f"{domain} : six.{domain} : mid.{domain}")
         self.macros = list(self.NO_STARTTLS)
         self._daemon = None
 
