@@ -9,6 +9,7 @@ import pytest
 from .lab import Lab
 from .middle import Middle
 from .paths import STAGED, Missing
+from .peer import Peer
 from .watch import Watch
 
 RELEASES = {"a": "bookworm", "b": "bookworm", "c": "trixie", "d": "trixie", "p": "bookworm"}
@@ -70,6 +71,12 @@ def middle(lab):
     made.stand_before(*(lab.servers[letter] for letter in "abc"))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def peer(lab):
+    """The scripted peer."""
+    return Peer(lab)
 
 
 def keep_log(lab, server):
