@@ -156,6 +156,18 @@ def test_sealed_truncated_is_no_end(watch, middle, ends):
         [one.line for one in watch.said(target, "accept")]
 
 
+def test_sealed_and_lost_is_no_fault_of_the_state(watch, middle, ends):
+    """A client whose first sealed session is lost is not remembered, and nobody is told that something is wrong with the state."""
+    origin, target = ends
+    letter = letter_through(watch, middle, ends, body=BIG)
+    mark = len(target.sotto_log())
+    with middle.rules(Rule(RESET, CLIENT, octet(60_000), [0])):
+        letter.send().waits()
+        watch.await_said(target, "accept", "sealed")
+        letter.again().arrives()
+    assert not [line for line in target.sotto_log()[mark:] if "remembered" in line]
+
+
 @pytest.mark.parametrize("sotto", [True, False], ids=["with", "without"])
 def test_dies_before_the_last_reply(watch, middle, ends, sotto):
     """The connection dies between the final dot and its reply: the message comes twice, as SMTP has it, with us and without us alike."""
