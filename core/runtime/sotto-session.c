@@ -72,6 +72,7 @@ static void harden(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);	/* a limit on files is a full disk: nothing is remembered */
 	(void)umask(077);
 	sotto_cannot_happen_hook = log_cannot_happen;
 }
