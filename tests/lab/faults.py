@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: ISC
+"""What can be wrong with a host: each a context manager that breaks it and mends it again."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from .paths import Failed
+
+SESSION = "/usr/libexec/sotto/sotto-session"
+LIBRARY = "/usr/lib/sotto/exim-sotto.so"
+STATE, RUN, CONF = "/var/lib/sotto", "/run/sotto", "/etc/sotto"
+SH = "#!/bin/sh\n"
+
+
+@contextlib.contextmanager
+def replaced(host, path, contents, mode=0o755):
+    """Something else in the place of a file; None: nothing."""
+    away = host.path(path + ".away")
+    os.rename(host.path(path), away)
+    try:
+        if contents is not None:
+            host.write(path, contents, mode)
+        yield away
+    finally:
+        os.replace(away, host.path(path))
+
+
+def wrapped(host, line):
+    """sotto-session is started by a shell that says this line before."""
+    return replaced(host, SESSION, f"{SH}{line}\nexec {SESSION}.away \"$@\"\n")
+
+
+@contextlib.contextmanager
+def hung(host, folder):
+    """The folder is on a disk that hangs (hang.py)."""
+    process = subprocess.Popen([sys.executable, "-I", str(Path(__file__).with_name("hang.py")), str(host.pid), folder],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        said = process.stdout.readline().strip()
+        if said != "ok":
+            raise Failed(f"no disk that hangs can be had here: {said}")
+        yield
+    finally:
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def mounted(host, folder, *options):
+    """Another file system in the place of the folder, with a copy of what was in it, owned as it was."""
+    host.run(["sh", "-c", f"cp -a {folder} /tmp/copy && mount {' '.join(options)} {folder}"])
+    try:
+        yield
+    finally:
+        host.run(["sh", "-c", f"umount {folder}; rm -rf /tmp/copy"])
+
+
+@contextlib.contextmanager
+def full(host, folder, inodes=False):
+    """The folder is on a disk without room: for octets, or for files."""
+    with mounted(host, folder, "-t", "tmpfs", "-o", "size=64k,nr_inodes=24,mode=0700", "none"):
+        host.run(["sh", "-c", f"chown --reference=/tmp/copy {folder}"])
+        fill = f"i=0; while : > {folder}/fill$i; do i=$((i + 1)); done 2>/dev/null" if inodes else f"cat /dev/zero > {folder}/fill 2>/dev/null"
+        host.run(["sh", "-c", fill], check=False)
+        yield
+
+
+def read_only(host, folder):
+    return mounted(host, folder, "--bind", "-o", "ro", "/tmp/copy")
+
+
+@contextlib.contextmanager
+def without(host, folder):
+    """The folder is not there."""
+    with contextlib.ExitStack() as stack:
+        os.rename(host.path(folder), host.path(folder + ".away"))
+        stack.callback(lambda: (shutil.rmtree(host.path(folder), ignore_errors=True), os.rename(host.path(folder + ".away"), host.path(folder))))
+        yield
+
+
+def damage(host, folder, change):
+    """Each file under the folder becomes change(its octets). How many there were."""
+    count = 0
+    for path in host.path(folder).rglob("*"):
+        if path.is_file():
+            owner = path.stat()
+            path.write_bytes(change(path.read_bytes()))
+            os.chown(path, owner.st_uid, owner.st_gid)
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def log_blocked(host):
+    """Nobody reads /dev/log, and there is no more room in it."""
+    path = host.path("/dev/log")
+    away = host.path("/dev/log.away")
+    os.rename(path, away)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+        sock.bind(str(path))
+        os.chmod(path, 0o666)
+        filler.setblocking(False)
+        filler.connect(str(path))
+        try:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    filler.send(b"x" * 100)
+            yield
+        finally:
+            os.replace(away, path)
+
+
+FORK = "pid_t fork(void) { static pid_t (*next)(void); FAIL(EAGAIN) NEXT(next, \"fork\") return next(); }"
+SOCKETPAIR = ("int socketpair(int a, int b, int c, int d[2]) { static int (*next)(int, int, int, int *); FAIL(EMFILE) "
+              "NEXT(next, \"socketpair\") return next(a, b, c, d); }")
+SOCKET = "int socket(int a, int b, int c) { static int (*next)(int, int, int); FAIL(EMFILE) NEXT(next, \"socket\") return next(a, b, c); }"
+HEAD = """#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <unistd.h>
+static int ours(void *from) { Dl_info i; return dladdr(from, &i) != 0 && i.dli_fname && strstr(i.dli_fname, "exim-sotto.so"); }
+#define FAIL(number) if (ours(__builtin_return_address(0))) { errno = number; return -1; }
+#define NEXT(f, name) if (!f) { void *p = dlsym(RTLD_NEXT, name); memcpy(&f, &p, sizeof(f)); }
+"""
+
+
+@contextlib.contextmanager
+def failing(server, call):
+    """A call (FORK, SOCKETPAIR, SOCKET) fails for our library in Exim's process, and for nobody else."""
+    host = server.host
+    library = host.path("/usr/lib/lab-failing.so")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(library), "-ldl"], input=(HEAD + call).encode(), check=True)
+    host.write("/etc/ld.so.preload", "/usr/lib/lab-failing.so\n")
+    server.restart()
+    try:
+        yield
+    finally:
+        host.path("/etc/ld.so.preload").unlink()
+        server.restart()
+        library.unlink()
+
+
+@contextlib.contextmanager
+def limited(server, limit):
+    """All of Exim runs under a limit, in the words of the shell's ulimit."""
+    server.prefix = ["sh", "-c", f"ulimit {limit}; exec \"$@\"", "sh"]
+    server.restart()
+    try:
+        yield
+    finally:
+        server.prefix = []
+        server.restart()
+
+
+def sessions(host):
+    """The processes of sotto-session."""
+    return [pid for pid, name, _ in host.processes() if name.startswith("sotto-session")]
+
+
+def signal_sessions(host, number):
+    pids = sessions(host)
+    assert pids, f"there is no sotto-session on {host.name}"
+    for pid in pids:
+        os.kill(pid, number)
+    return pids
+
+
+@contextlib.contextmanager
+def stopped(host):
+    """The sessions that there are now are stopped; they go on at the end."""
+    pids = signal_sessions(host, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
