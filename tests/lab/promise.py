@@ -68,6 +68,12 @@ class Letter:
         assert self.mailbox.count(self.message) == 0
         self.no_bounce()
 
+    def arrives_or_waits(self):
+        """In time it is one or the other."""
+        self.origin.await_log(rf"(==|=>) {self.message.recipients[0]}", self._mark, self._left())
+        assert len(self.origin.queue()) + self.mailbox.count(self.message) == 1
+        self.no_bounce()
+
     def again(self):
         """The next queue run (what Exim remembers of the host is forgotten, so that it is one): the message may now arrive."""
         self._mark = len(self.origin.log())
