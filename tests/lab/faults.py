@@ -37,14 +37,13 @@ def wrapped(host, line):
 
 
 @contextlib.contextmanager
-def hung(host, folder):
-    """The folder is on a disk that hangs (hang.py)."""
-    process = subprocess.Popen([sys.executable, "-I", str(Path(__file__).with_name("hang.py")), str(host.pid), folder],
+def mounted(host, folder, kind):
+    """Another file system in the place of the folder (mounts.py)."""
+    process = subprocess.Popen([sys.executable, "-I", str(Path(__file__).with_name("mounts.py")), str(host.pid), folder, kind],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        said = process.stdout.readline().strip()
-        if said != "ok":
-            raise Failed(f"no disk that hangs can be had here: {said}")
+        if process.stdout.readline().strip() != "ok":
+            raise Failed(f"no file system that is {kind} can be mounted on {folder}")
         yield
     finally:
         process.stdin.close()
@@ -52,37 +51,50 @@ def hung(host, folder):
         process.stdout.close()
 
 
-@contextlib.contextmanager
-def mounted(host, folder, *options):
-    """Another file system in the place of the folder, with a copy of what was in it, owned as it was."""
-    host.run(["sh", "-c", f"cp -a {folder} /tmp/copy && mount {' '.join(options)} {folder}"])
-    try:
-        yield
-    finally:
-        host.run(["sh", "-c", f"umount {folder}; rm -rf /tmp/copy"])
+def hung(host, folder):
+    """The folder is on a disk that hangs."""
+    return mounted(host, folder, "hung")
+
+
+def read_only(host, folder):
+    return mounted(host, folder, "read-only")
 
 
 @contextlib.contextmanager
 def full(host, folder, inodes=False):
     """The folder is on a disk without room: for octets, or for files."""
-    with mounted(host, folder, "-t", "tmpfs", "-o", "size=64k,nr_inodes=24,mode=0700", "none"):
-        host.run(["sh", "-c", f"chown --reference=/tmp/copy {folder}"])
-        fill = f"i=0; while : > {folder}/fill$i; do i=$((i + 1)); done 2>/dev/null" if inodes else f"cat /dev/zero > {folder}/fill 2>/dev/null"
+    with mounted(host, folder, "small"):
+        fill = f"i=0; while : > {folder}/fill$i; do i=$((i + 1)); done" if inodes else f"cat /dev/zero > {folder}/fill"
         host.run(["sh", "-c", fill], check=False)
         yield
 
 
-def read_only(host, folder):
-    return mounted(host, folder, "--bind", "-o", "ro", "/tmp/copy")
+@contextlib.contextmanager
+def forbidden(host, folder):
+    """The folder is not ours."""
+    there = host.path(folder).stat()
+    host.run(["sh", "-c", f"chown root:root {folder} && chmod 700 {folder}"])
+    try:
+        yield
+    finally:
+        host.run(["chown", f"{there.st_uid}:{there.st_gid}", folder])
 
 
 @contextlib.contextmanager
-def without(host, folder):
-    """The folder is not there."""
-    with contextlib.ExitStack() as stack:
-        os.rename(host.path(folder), host.path(folder + ".away"))
-        stack.callback(lambda: (shutil.rmtree(host.path(folder), ignore_errors=True), os.rename(host.path(folder + ".away"), host.path(folder))))
+def without(host, path, instead=None):
+    """A folder (or a socket) is not there; instead: the contents of a file that is there in its place."""
+    away = host.path(path + ".away")
+    os.rename(host.path(path), away)
+    try:
+        if instead is not None:
+            host.write(path, instead)
         yield
+    finally:
+        if host.path(path).is_dir():
+            shutil.rmtree(host.path(path))
+        else:
+            host.path(path).unlink(missing_ok=True)
+        os.rename(away, host.path(path))
 
 
 def damage(host, folder, change):

@@ -124,7 +124,7 @@ def test_scarce(watch, ends, broken, limit):
         letter.send().arrives()
 
 
-@pytest.mark.parametrize("n", [9, 10, 12, 14, 16, 20])
+@pytest.mark.parametrize("n", [10, 12, 14, 16, 20])
 def test_scarce_in_exim(watch, ends, n):
     """With few descriptors for all of Exim, mail that comes in is taken, or waits at the other side; none is lost, none bounces."""
     origin, target = ends
