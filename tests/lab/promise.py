@@ -7,6 +7,7 @@ and none is in the clear where encryption is required.
 import contextlib
 import time
 
+from . import wait
 from .message import difference
 
 ORDINARY = 4            # seconds that a delivery takes without us, generously: the machine is busy
@@ -64,13 +65,15 @@ class Letter:
     def waits(self):
         """In time it is deferred: it is in the queue, whole, and has gone nowhere."""
         self.origin.await_log(rf"== {self.message.recipients[0]}", self._mark, self._left())
-        assert len(self.origin.queue()) == 1
+        wait.until(lambda: len(self.origin.queue()) == 1, [self.origin.host.path("/var/spool/exim4/input")], 5, "it is in the queue")
         assert self.mailbox.count(self.message) == 0
         self.no_bounce()
 
     def arrives_or_waits(self):
         """In time it is one or the other."""
         self.origin.await_log(rf"(==|=>) {self.message.recipients[0]}", self._mark, self._left())
+        if self.mailbox.count(self.message):
+            self.origin.await_empty_queue()
         assert len(self.origin.queue()) + self.mailbox.count(self.message) == 1
         self.no_bounce()
 
