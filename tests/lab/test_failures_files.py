@@ -11,7 +11,7 @@ import pytest
 from . import faults
 from .faults import CONF, LIBRARY, STATE, replaced
 from .message import Message
-from .promise import Letter, Mailbox, delivers
+from .promise import Letter, Mailbox, delivers, requiring
 from .test_failures_host import is_sealed_in_time
 from .test_failures_start import broken, demanded, ends, letter_between, nothing_left, required     # noqa: F401 (fixtures)
 
@@ -81,6 +81,15 @@ def test_library_missing(watch, ends, broken):
     letter = letter_between(watch, ends)
     with replaced(broken.host, LIBRARY, None):
         letter.send().arrives()
+
+
+@pytest.mark.xfail(reason="exim4-sotto.conf does not read the file require where there is no library")
+def test_library_missing_where_required(watch, ends):
+    """... unless encryption is required of the other side: then nothing of it may go out in the clear."""
+    letter = letter_between(watch, ends)
+    with requiring(ends[0], ends[1].domain), replaced(ends[0].host, LIBRARY, None):
+        letter.send().waits()
+    letter.unread()
 
 
 LIBRARIES = {"empty": lambda octets: b"", "garbage": lambda octets: os.urandom(4096), "cut-short": lambda octets: octets[:5000],
