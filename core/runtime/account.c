@@ -108,6 +108,8 @@ static void remember_peer(const struct sotto_account *a, const struct sotto_rela
 		return;
 	s->seen = now;
 	apply(s, end, now);
+	if (a->role == SOTTO_ACCEPT && s->sealed == 0)	/* lost before it ever ended well: such a client gets no file */
+		return;
 	if (has_shown_key(a, r)) {
 		(void)sotto_peer_state_see_key(s, r->identity_key, now);
 		remember_key(a, r, a->host, now);

@@ -50,6 +50,7 @@ struct job {
 	struct sotto_mx *mx;
 	struct sotto_relay *relay;
 	struct sotto_account account;
+	struct sotto_plan plan;
 	char host[SOTTO_DNS_NAME];	/* --to: the MX that was connected to */
 	uint8_t header[SOTTO_PROXY_MAX];
 	size_t header_len;
@@ -71,6 +72,7 @@ static void harden(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);	/* a limit on files is a full disk: nothing is remembered */
 	(void)umask(077);
 	sotto_cannot_happen_hook = log_cannot_happen;
 }
@@ -114,9 +116,10 @@ static void on_done(void *arg, const struct sotto_relay_end *end)
 	event_base_loopbreak(j->base);
 }
 
-static void open_account(struct job *j, const struct sotto_plan *p)
+static void open_account(struct job *j)
 {
 	struct sotto_account *a = &j->account;
+	const struct sotto_plan *p = &j->plan;
 
 	a->role = j->options.role;
 	a->peer = j->ends.peer;
@@ -133,7 +136,7 @@ static void open_account(struct job *j, const struct sotto_plan *p)
 	sotto_account_open(a);
 }
 
-static void make_plan(struct job *j, struct sotto_plan *p)
+static void make_plan(struct job *j)
 {
 	const struct sotto_options *o = &j->options;
 	char err[512];
@@ -146,28 +149,32 @@ static void make_plan(struct job *j, struct sotto_plan *p)
 		.native = o->to != NULL && strcmp(o->adapter, "postfix") == 0,
 	};
 
-	sotto_plan_make(p, &f, &j->conf, (int64_t)time(NULL), err, sizeof(err));
-	if (p->identity_error != 0 && j->conf.mode != SOTTO_MODE_OFF)
+	sotto_plan_make(&j->plan, &f, &j->conf, (int64_t)time(NULL), err, sizeof(err));
+	if (j->plan.identity_error != 0 && j->conf.mode != SOTTO_MODE_OFF)
 		sotto_log_limited(o->state, "identity-limit", LOG_WARNING, "%s/identity: we show no identity key: %s; see sotto-session(8), FILES",
-				  o->state, strerror(-p->identity_error));
+				  o->state, strerror(-j->plan.identity_error));
 	if (err[0] != '\0')
 		sotto_log_limited(o->state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 }
 
-/* Both ends are there. */
+/* All that reads or writes files before the first octet. Where a disk hangs, it does so here. */
+static void prepare_session(struct job *j)
+{
+	make_plan(j);
+	open_account(j);
+}
+
+/* Both ends are there, and are ours. */
 static void start_session(struct job *j)
 {
-	struct sotto_plan p;
 	struct sotto_relay_config c = { .progress = on_progress, .settled = on_settled, .done = on_done, .arg = j };
 
-	make_plan(j, &p);
-	open_account(j, &p);
-	c.session = p.session;
+	c.session = j->plan.session;
 	c.peer = j->ends.peer;
 	c.peer_len = j->ends.peer_len;
 	c.local = j->ends.local;
 	j->relay = sotto_relay_start(j->base, j->ends.net, j->ends.mta, &c, j->header, j->header_len);
-	sotto_wipe(&p.session.identity, sizeof(p.session.identity));
+	sotto_wipe(&j->plan.session.identity, sizeof(j->plan.session.identity));
 	sotto_wipe(&c.session.identity, sizeof(c.session.identity));
 	if (j->relay != NULL)
 		return;
@@ -175,6 +182,14 @@ static void start_session(struct job *j)
 	sotto_live_remove(&j->account.file);
 	j->exit_code = DISORDERLY;
 	event_base_loopbreak(j->base);
+}
+
+/* The adapter has taken its connection back. */
+static void drop_session(struct job *j)
+{
+	sotto_wipe(&j->plan.session.identity, sizeof(j->plan.session.identity));
+	if (j->options.to == NULL)
+		sotto_live_remove(&j->account.file);
 }
 
 static int64_t now_ms(void)
@@ -212,6 +227,7 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 		if (getsockname(r->fd, (struct sockaddr *)&j->ends.local, &len) != 0)
 			memset(&j->ends.local, 0, sizeof(j->ends.local));
 		(void)snprintf(j->host, sizeof(j->host), "%s", r->host != NULL ? r->host : "");
+		prepare_session(j);
 		start_session(j);
 		return;
 	}
@@ -320,8 +336,12 @@ static int run(struct job *j)
 		return DISORDERLY;
 	}
 	enter_sandbox(j);
-	if (wait_for_go(j->options.ready) != 0)
+	if (j->options.to == NULL)
+		prepare_session(j);
+	if (wait_for_go(j->options.ready) != 0) {
+		drop_session(j);
 		return DISORDERLY;
+	}
 	j->exit_code = DISORDERLY;
 	if (begin(j) == 0)
 		(void)event_base_dispatch(j->base);

@@ -3,8 +3,8 @@
  * complain.c - says in Exim's main log what an administrator should look at. Called when something of ours did not
  * work, never on the normal path.
  *
- * Each connection is a process of its own, so the time of the last line is that of a file in the state directory.
- * Where there can be no such file, every line is written.
+ * Each connection is a process of its own, so the time of the last line is that of a file under /run, which is memory: the disk
+ * with the state may be what is wrong. Where there can be no such file, every line is written.
  */
 #include "plugins/exim/complain.h"
 
@@ -19,7 +19,7 @@
 #include "plugins/exim/exim.h"
 #include "plugins/exim/paths.h"
 
-#define STAMP SOTTO_STATE_DIR "/exim-log-limit"
+#define STAMP SOTTO_RUN_DIR "/.exim-log-limit"
 #define EVERY 60	/* seconds */
 
 /* A time in the future (the clock was set back) limits nothing. */

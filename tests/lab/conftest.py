@@ -7,7 +7,9 @@ import shutil
 import pytest
 
 from .lab import Lab
+from .middle import Middle
 from .paths import STAGED, Missing
+from .peer import Peer
 from .watch import Watch
 
 RELEASES = {"a": "bookworm", "b": "bookworm", "c": "trixie", "d": "trixie", "p": "bookworm"}
@@ -60,6 +62,21 @@ def lab(request, sealing):
     if request.session.testsfailed == failed:
         for recording in made.folder.glob("*.pcap"):
             recording.unlink()
+
+
+@pytest.fixture(scope="session")
+def middle(lab):
+    """The relay in the middle, before a, b and c."""
+    made = Middle(lab)
+    made.stand_before(*(lab.servers[letter] for letter in "abc"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def peer(lab):
+    """The scripted peer."""
+    return Peer(lab)
 
 
 def keep_log(lab, server):

@@ -198,8 +198,9 @@ class Exim(MailServer):
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
-        self.debconf = dict(self.DEBCONF, dc_other_hostnames=f"{domain} : six.{domain}")
+        self.debconf = dict(self.DEBCONF, dc_other_hostnames=f"{domain} : six.{domain} : mid.{domain}")
         self.macros = list(self.NO_STARTTLS)
+        self.prefix = []        # words before the daemon's own
         self._daemon = None
 
     @property
@@ -229,7 +230,7 @@ class Exim(MailServer):
         self.host.run(["install", "-d", "-o", "Debian-exim", "-g", "Debian-exim", "-m", "750", "/run/exim4"])
         before = len(self.log())
         err = open(self.host.folder / "exim4.err", "ab")
-        self._daemon = self.host.popen(["/usr/sbin/exim4", "-bdf", "-q30m"], stderr=err, stdin=subprocess.DEVNULL)
+        self._daemon = self.host.popen([*self.prefix, "/usr/sbin/exim4", "-bdf", "-q30m"], stderr=err, stdin=subprocess.DEVNULL)
         err.close()
 
         def up():

@@ -37,6 +37,10 @@ class Bare:
             if line[3:4] != b"-":
                 return lines
 
+    def octets(self, n):
+        """The next n octets, fewer at the end of the stream."""
+        return self._in.read(n)
+
     def say(self, line):
         """Sends a line, returns the reply to it."""
         self.send(line.encode() + b"\r\n")

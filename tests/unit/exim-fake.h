@@ -135,7 +135,7 @@ static inline void fake_begin(const char *behaviour)
 	fake_conf("sotto.conf", "[sotto]\n");
 	fake_conf("require", "");
 	fake_conf("exclude", "");
-	(void)unlink("state/exim-log-limit");
+	(void)unlink("run/.exim-log-limit");
 	memset(&fake, 0, sizeof(fake));
 	fake.host = fake.address = fake.port = fake.domain = fake.transport = "";
 	fake.tlsa = "no";
