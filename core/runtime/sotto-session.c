@@ -31,6 +31,7 @@
 #include "core/runtime/plan.h"
 #include "core/runtime/relay.h"
 #include "core/runtime/sandbox.h"
+#include "core/runtime/state.h"
 
 #define GO_MS 10000		/* for the adapter to let go, which is a matter of microseconds */
 #define BACKEND_MS 5000		/* for our mail server to take a connection */
@@ -157,10 +158,26 @@ static void make_plan(struct job *j)
 		sotto_log_limited(o->state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 }
 
+/*
+ * For an adapter, which cannot look into the state (its disk may hang): a copy of what says that this peer is avoided, where
+ * memory is the disk. It ends by itself, as the original does.
+ */
+static void note_avoidance(const struct job *j)
+{
+	const struct sotto_state_key key = { .addr = (const struct sockaddr *)&j->ends.peer };
+	struct sotto_peer_state s;
+
+	if (j->options.role != SOTTO_CONNECT || !j->plan.avoided)
+		return;
+	sotto_state_load(j->options.state, &key, &s);
+	(void)!sotto_state_save(j->options.run, &key, &s);
+}
+
 /* All that reads or writes files before the first octet. Where a disk hangs, it does so here. */
 static void prepare_session(struct job *j)
 {
 	make_plan(j);
+	note_avoidance(j);
 	open_account(j);
 }
 

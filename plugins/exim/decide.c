@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * decide.c - the lists, and the connections that are none of our business. Called by the dlfuncs; changes nothing and asks
- * nobody but the file system. The state is the session's business: its disk may hang, and Exim's process would with it.
+ * decide.c - the lists, whom to avoid, and the connections that are none of our business. Called by the dlfuncs; changes
+ * nothing and asks nobody but the file system. The state is the session's business: its disk may hang, and Exim's process would
+ * with it. Of who is avoided, the session leaves a copy under /run, which is memory.
  */
 #include "plugins/exim/decide.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/runtime/names.h"
+#include "core/runtime/state.h"
 #include "core/runtime/addr.h"
 #include "plugins/exim/conf.h"
 #include "plugins/exim/paths.h"
@@ -36,11 +39,18 @@ bool sotto_on_loopback(const struct sotto_found *found)
 	return sotto_addr_loopback(&found->local) && sotto_addr_loopback(&found->peer);
 }
 
+/* Avoidance is about hosts that we connect to (PROTOCOL.md 8); one that connects to us makes up its own mind. */
+static bool avoided(const struct sotto_peer *peer)
+{
+	return peer->outbound &&
+	       sotto_state_avoided(SOTTO_RUN_DIR, (const struct sockaddr *)peer->addr, (int64_t)time(NULL)) == 1;
+}
+
 enum sotto_verdict sotto_decide(const struct sotto_peer *peer, char *err, size_t len)
 {
 	if (peer->required || sotto_listed("require", peer, err, len))
 		return SOTTO_MUST;
-	if (sotto_listed("exclude", peer, err, len))
+	if (sotto_listed("exclude", peer, err, len) || avoided(peer))
 		return SOTTO_LEAVE;
 	return SOTTO_SEAL;
 }

@@ -116,6 +116,37 @@ static void nothing_is_done_for_who_is_excluded(void **state)
 	}
 }
 
+static void avoid(const struct sotto_state_key *key, enum sotto_state_event event)
+{
+	struct sotto_peer_state s;
+	int64_t now = (int64_t)time(NULL);
+
+	memset(&s, 0, sizeof(s));
+	for (int minutes = 6; minutes >= 2; minutes -= 2)
+		sotto_peer_state_apply(&s, event, now - (int64_t)minutes * 60);
+	assert_int_equal(sotto_peer_state_avoided(&s, now), event == SOTTO_EVENT_FAILED);
+	assert_int_equal(sotto_state_save("run", key, &s), 0);
+}
+
+static void nothing_is_done_for_who_is_avoided_unless_required(void **state)
+{
+	struct sockaddr_storage there;
+	const struct sotto_state_key key = { .addr = (const struct sockaddr *)&there };
+	socklen_t len;
+
+	(void)state;
+	lab_address(&there, &len, LAB_THERE, 25);
+	avoid(&key, SOTTO_EVENT_FAILED);
+	begin("works");
+	assert_nothing_done();
+	begin("works");
+	fake_conf("require", "mx.example.net\n");
+	assert_non_null(strstr(how_it_goes(), " --require "));
+	avoid(&key, SOTTO_EVENT_SEALED);
+	begin("works");
+	(void)how_it_goes();
+}
+
 /* exim -MC: another process began it, and our session stands there. */
 static void nothing_is_done_with_a_connection_that_was_passed_on(void **state)
 {
@@ -320,6 +351,7 @@ int main(int argc, char **argv, char **environment)
 		cmocka_unit_test(nothing_is_done_at_other_ports_than_25),
 		cmocka_unit_test(nothing_is_done_where_both_ends_are_loopback),
 		cmocka_unit_test(nothing_is_done_for_who_is_excluded),
+		cmocka_unit_test(nothing_is_done_for_who_is_avoided_unless_required),
 		cmocka_unit_test(nothing_is_done_with_a_connection_that_was_passed_on),
 		cmocka_unit_test(a_session_that_does_not_start_changes_nothing_but_the_log),
 		cmocka_unit_test(who_is_required_and_gets_no_session_is_deferred),

@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/runtime/state.h"
+
 #define PATIENCE 60000	/* milliseconds; an upper bound for what is over in a moment */
 #define WORDS 40
 
@@ -415,6 +417,38 @@ static void an_excluded_peer_is_not_sealed_with(void **state)
 
 /* ---- the ready octet ---- */
 
+/* Where Exim's process looks, no disk can hang: what it needs to know of a peer that is avoided is there after one session. */
+static void that_a_peer_is_avoided_is_left_where_the_adapter_looks(void **state)
+{
+	struct both *b = *state;
+	struct started *s = &b->client;
+	struct sotto_peer_state seen = { 0 };
+	struct sockaddr_in there = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const struct sotto_state_key key = { .addr = (const struct sockaddr *)&there };
+	int64_t now = (int64_t)time(NULL);
+	int net[2], mta[2];
+
+	set_up(&b->lab);
+	for (int avoided = 0; avoided < 2; avoided++) {
+		for (int minutes = 6; avoided && minutes >= 2; minutes -= 2)
+			sotto_peer_state_apply(&seen, SOTTO_EVENT_FAILED, now - (int64_t)minutes * 60);
+		if (avoided)
+			assert_int_equal(sotto_state_save(b->lab.state[0], &key, &seen), 0);
+		tcp_pair(net);
+		unix_pair(mta);
+		start(s, (const int[]){ net[1], mta[1], -1 }, (const char *const[]){ "connect", "--net", "3", "--mta", "4",
+		      "--conf", b->lab.conf, "--state", b->lab.state[0], "--run", b->lab.run, "--log", "stderr", NULL });
+		close(mta[1]);
+		put(net[0], "220 early\r\n");
+		expect(mta[0], "220 early\r\n");
+		assert_int_equal(sotto_state_avoided(b->lab.run, key.addr, now), avoided);
+		close(net[0]);
+		expect_end(mta[0]);
+		close(mta[0]);
+		assert_int_equal(ended(s), 0);
+	}
+}
+
 /* Under sanitizers there is no sandbox, and that is said. */
 static bool said_nothing(const struct started *s)
 {
@@ -641,6 +675,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_prestate(a_broken_conf_is_reported_and_require_holds, &both),
 		cmocka_unit_test_prestate(an_excluded_peer_is_not_sealed_with, &both),
 		cmocka_unit_test_prestate(nothing_is_touched_before_the_adapter_lets_go, &both),
+		cmocka_unit_test_prestate(that_a_peer_is_avoided_is_left_where_the_adapter_looks, &both),
 		cmocka_unit_test_prestate(the_backend_is_told_who_connected, &both),
 		cmocka_unit_test_prestate(a_dead_backend_is_a_421, &both),
 		cmocka_unit_test_prestate(a_dead_backend_leaves_the_connection_to_an_adapter_that_waits, &both),
