@@ -96,10 +96,21 @@ def again(peer, server, required):
     assert time.monotonic() - began < ORDINARY
 
 
-@pytest.fixture(params=[False, True], ids=["free", "required"])
-def required(request, server, peer):
-    with requiring(server, peer.host.v4, on=request.param):
-        yield request.param
+@pytest.fixture(params=[("a", False), ("c", True)], ids=["4.96-free", "4.98-required"])
+def kind(request):
+    """One version without the demand, the other with it."""
+    return request.param
+
+
+@pytest.fixture
+def server(lab, kind):
+    return lab.servers[kind[0]]
+
+
+@pytest.fixture
+def required(kind, server, peer):
+    with requiring(server, peer.host.v4, on=kind[1]):
+        yield kind[1]
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -53,9 +53,20 @@ def letter_to(watch, server, served):
     return Letter(watch, server, Message(f"anna@{server.domain}", f"bert@{DOMAIN}"), served)
 
 
-@pytest.fixture(params=[False, True], ids=["free", "required"])
-def required(request):
+@pytest.fixture(params=[("a", False), ("c", True)], ids=["4.96-free", "4.98-required"])
+def kind(request):
+    """One version without the demand, the other with it."""
     return request.param
+
+
+@pytest.fixture
+def server(lab, kind):
+    return lab.servers[kind[0]]
+
+
+@pytest.fixture
+def required(kind):
+    return kind[1]
 
 
 def breaks(watch, server, peer, steps, required):
