@@ -158,8 +158,8 @@ class MailServer:
 
     def forget(self):
         """Removes what Sotto remembers of its peers (not its identity key), as a new installation would not have it."""
-        for folder in ("peers", "names"):
-            shutil.rmtree(self.host.path(f"/var/lib/sotto/{folder}"), ignore_errors=True)
+        for folder in ("/var/lib/sotto/peers", "/var/lib/sotto/names", "/run/sotto/peers"):
+            shutil.rmtree(self.host.path(folder), ignore_errors=True)
 
     @contextlib.contextmanager
     def sotto_conf(self, **settings):
