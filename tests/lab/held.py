@@ -59,17 +59,24 @@ def held(host):
                 max(map(_private, ours), default=0), int(tcp["inuse"]), int(tcp["mem"]) * 4, _files(host))
 
 
-def settled(server, before, seconds=60):
-    """Waits until the host holds what it held before, and no more; what it holds then."""
+def until(server, good, seconds=60):
+    """(what is held, True) once that is good; after so long, (what is held, False). Nothing tells of the end of Exim's processes: looked at anew."""
     deadline = time.monotonic() + seconds
     while True:
-        server.host.await_quiet(lambda name, state: name == "sotto-session" or state == "Z", max(0.1, deadline - time.monotonic()))
-        # of Exim's own processes one never ends, so their end cannot be awaited one by one
-        after = held(server.host)
-        same = (after.sessions, after.exims, after.descriptors, after.sockets, after.files) == (0, before.exims, before.descriptors, before.sockets, before.files)
-        if same or time.monotonic() > deadline:
-            return after, same
+        now = held(server.host)
+        if good(now) or time.monotonic() > deadline:
+            return now, good(now)
         time.sleep(0.05)
+
+
+def quiet(now):
+    """Exim's daemon, and nothing else."""
+    return (now.sessions, now.exims) == (0, 1)
+
+
+def settled(server, before, seconds=60):
+    """Waits until the host holds what it held before, when it was quiet, and no more."""
+    return until(server, lambda now: quiet(now) and (now.descriptors, now.sockets, now.files) == (before.descriptors, before.sockets, before.files), seconds)
 
 
 def serve(server, stranger):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from .held import held, serve, settled
+from .held import held, quiet, serve, settled, until
 from .host import CLEAN
 from .paths import PROJECT
 from .smtp import Bare
@@ -30,8 +30,9 @@ def compare(lab, server, stranger, needs_sotto, request):
     """
     def once(flood, on):
         serve(server, stranger)
-        before, _ = settled(server, held(server.host), 20)
-        assert before.sessions == 0
+        server.await_empty_queue()
+        before, still = until(server, quiet)
+        assert still, before
         with flood(on) as more:
             took = [serve(server, stranger) for _ in range(3)]
             most = held(server.host)
@@ -64,27 +65,30 @@ def greeted(stranger, server):
 
 def test_idle_connections(compare, server, stranger):
     """As many idle connections as Exim admits, and as many more: those it refuses as ever, and none of them costs a process of ours."""
+    room = 3    # for good clients, of whom the last is not quite gone when the next one comes
+
     def idle(on):
         @contextlib.contextmanager
         def flood():
             with contextlib.ExitStack() as stack:
-                for _ in range(MAX - 1):
+                for _ in range(MAX - room):
                     stack.enter_context(greeted(stranger, server))
 
                 def more():
-                    stack.enter_context(greeted(stranger, server))
+                    until(server, lambda now: now.exims == 1 + MAX - room)
+                    for _ in range(room):
+                        stack.enter_context(greeted(stranger, server))
                     for _ in range(MAX):
                         refused = stack.enter_context(Bare(stranger.host, server.host))
                         assert refused.reply()[0].startswith("421 Too many concurrent SMTP connections")
                     full = held(server.host)
-                    assert full.sessions == (MAX if on else 0)
-                    return f"; {MAX} more refused, then {full.sessions} sotto-session"
+                    assert (full.sessions, full.exims) == (MAX if on else 0, MAX + 1)
+                    return f"; full: {full.sessions} sotto-session, {full.private:,} KiB private, and {MAX} more refused"
 
                 yield more
         return flood()
 
-    ours, theirs = compare(idle)
-    assert ours.sessions == MAX - 1 and ours.exims == theirs.exims
+    compare(idle)
 
 
 def test_slow_clients(compare, server, stranger):
@@ -223,17 +227,17 @@ def test_never_reads(compare, server, stranger):
                 for _ in range(5):
                     client = stack.enter_context(greeted(stranger, server))
                     client.ask("EHLO mx.p.example", 250)
-                    client.ask("MAIL FROM:<anna@p.example>", 250)
                     client.sock.settimeout(1)
                     taken.append(0)
                     with contextlib.suppress(TimeoutError, ConnectionError):
                         while taken[-1] < 64 << 20:
-                            taken[-1] += client.sock.send(f"RCPT TO:<bert@{server.domain}>\r\n".encode() * 500)
+                            taken[-1] += client.sock.send(b"HELP\r\n" * 5000)
                 assert max(taken) < 64 << 20, "its commands are taken without end"
                 yield lambda: f"; {max(taken) / 1e6:.1f} MB were taken from each"
         return flood()
 
-    compare(deaf)
+    with server.configured("smtp_accept_max_nonmail_hosts ="):      # or Exim itself ends it after ten commands
+        compare(deaf)
 
 
 def test_commands_without_end(compare, server, stranger):
