@@ -9,3 +9,15 @@ soak: deps-demo
 	$(Q)tests/lab/soak --seconds $(TIME) $(if $(SEED),--seed '$(SEED)')
 
 .PHONY: soak
+
+# Clients that no mail server is.
+LAB_TOOLS := $(patsubst tests/lab/tools/%.c,$(B)/lab-tools/%,$(wildcard tests/lab/tools/*.c))
+lab-tools: $(LAB_TOOLS)
+check-lab check-lab-long: lab-tools
+
+$(B)/lab-tools/%: tests/lab/tools/%.c $(B)/lib/libsotto.a
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -o $@ $< $(LDFLAGS) $(B)/lib/libsotto.a $(LIBS)
+
+.PHONY: lab-tools

@@ -11,8 +11,9 @@ from .message import ADDED, Message
 
 TOKEN = re.compile(rb"^Message-ID: <(\w+)\.letter@", re.M)
 SIZES = ((50, 200, 4_000), (25, 4_000, 60_000), (15, 60_000, 600_000), (8, 600_000, 3_000_000), (2, 3_000_000, 10_000_000))
-# The connection was gone when the sender waited for the answer to the whole message: it cannot know, and sends it again.
-UNANSWERED = re.compile(r"end of data|BDAT|sending data block|after sending|message content|final dot", re.I)
+# The connection was gone when the sender waited for the answer to the whole message: it cannot know, and sends it again. Exim does not
+# always say at what; where its own end was cut, only the kernel's words are there.
+UNANSWERED = re.compile(r"end of data|BDAT|sending data block|after sending|message content|final dot|connection abort|reset by peer|Broken pipe|timed out", re.I)
 
 
 class Letter:

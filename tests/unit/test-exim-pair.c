@@ -53,6 +53,23 @@ static void it_is_one_connection_ready_for_use(void **state)
 	}
 }
 
+/* Kernel memory for a peer that sends and does not read is bounded here, whatever tcp_rmem and tcp_wmem allow. */
+static void what_nobody_reads_is_soon_taken_no_more(void **state)
+{
+	static char block[65536];
+	size_t taken = 0;
+	ssize_t n;
+	int p[2];
+
+	(void)state;
+	assert_int_equal(sotto_pair(p, soon()), 0);
+	while (taken <= 8U * BUFFER && (n = send(p[0], block, sizeof(block), MSG_DONTWAIT)) > 0)
+		taken += (size_t)n;
+	assert_in_range(taken, 1, 4 * BUFFER);
+	close(p[0]);
+	close(p[1]);
+}
+
 /* Exim's getsockname wants an Internet socket. */
 static void both_ends_are_on_loopback(void **state)
 {
@@ -138,6 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_one_connection_ready_for_use),
+		cmocka_unit_test(what_nobody_reads_is_soon_taken_no_more),
 		cmocka_unit_test(both_ends_are_on_loopback),
 		cmocka_unit_test(a_strangers_connection_is_not_taken),
 		cmocka_unit_test(no_descriptor_left_means_failure_and_none_lost),
