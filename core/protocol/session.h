@@ -27,7 +27,8 @@ enum sotto_side { SOTTO_NET, SOTTO_MTA };	/* the other mail server; our mail ser
 enum sotto_clear {
 	SOTTO_CLEAR_PASS,	/* pass it through */
 	SOTTO_CLEAR_451,	/* encryption is required: 451, nothing of the envelope goes in or out */
-	SOTTO_CLEAR_421		/* connect only: 421 and a close, so that our mail server goes on natively: to EHLO where the peer has greeted, else at once */
+	/* connect only: 421 and a close, so that our mail server goes on natively; to EHLO where the peer has greeted, else at once */
+	SOTTO_CLEAR_421
 };
 
 enum sotto_use {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The sockets of the loopback hop (hop.h): listening on all of it at once, and asking the kernel who connected. Called by the daemons.
- * Reads and writes nothing that goes between mail servers.
+ * The sockets of the loopback hop (hop.h): listening on all of it at once, and asking the kernel who connected. Called by the
+ * daemons. Reads and writes nothing that goes between mail servers.
  */
 #include "core/runtime/hop.h"
 
@@ -67,7 +67,7 @@ struct question {
 /* The other end as the kernel knows it: its own address is our peer's, and its peer is us. */
 static int ask(struct question *q, int fd)
 {
-	struct sockaddr_in us, them;
+	struct sockaddr_in us = { 0 }, them = { 0 };
 	socklen_t us_len = sizeof(us), them_len = sizeof(them);
 
 	if (getsockname(fd, (struct sockaddr *)&us, &us_len) != 0 || getpeername(fd, (struct sockaddr *)&them, &them_len) != 0)
@@ -122,7 +122,7 @@ static int exchange(int netlink, const struct question *q, uid_t *uid)
 	union {
 		struct nlmsghdr head;
 		char octets[1024];
-	} answer;
+	} answer = { .head = { 0 } };
 	socklen_t len = sizeof(from);
 	ssize_t n;
 
@@ -139,7 +139,7 @@ static int exchange(int netlink, const struct question *q, uid_t *uid)
 
 int sotto_hop_uid(int fd, uid_t *uid)
 {
-	struct question q;
+	struct question q = { .head = { 0 } };
 	int netlink, rc = ask(&q, fd);
 
 	if (rc != 0)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Which address of the loopback hop means which domain (hop.h). Called by the daemons' lookups and when a connection comes in; touches
- * no socket (hop-socket.c), and never answers with a domain that it isn't sure of.
+ * Which address of the loopback hop means which domain (hop.h). Called by the daemons' lookups and when a connection comes in;
+ * touches no socket (hop-socket.c), and never answers with a domain that it isn't sure of.
  */
 #include "core/runtime/hop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -28,8 +29,12 @@ static struct in_addr address_of(const char *domain, size_t n)
 	uint32_t bits;
 
 	sotto_sha256_init(&sha);
-	for (size_t i = 0; i < n; i++)
-		sotto_sha256_update(&sha, &(char){ (char)(domain[i] >= 'A' && domain[i] <= 'Z' ? domain[i] - 'A' + 'a' : domain[i]) }, 1);
+	for (size_t i = 0; i < n; i++) {
+		bool upper = domain[i] >= 'A' && domain[i] <= 'Z';
+		char lower = (char)(upper ? domain[i] - 'A' + 'a' : domain[i]);
+
+		sotto_sha256_update(&sha, &lower, 1);
+	}
 	sotto_sha256_final(&sha, hash);
 	bits = (uint32_t)hash[0] << 24 | (uint32_t)hash[1] << 16 | (uint32_t)hash[2] << 8;
 	return (struct in_addr){ htonl(NET | bits >> (32 - BITS)) };
@@ -101,14 +106,13 @@ static int look(int folder, const char *name, struct in_addr address, const char
 static int put(int folder, const char *name, const char *domain)
 {
 	char aside[SOTTO_ASIDE_NAME], text[SOTTO_FILE_NAME + 1];
-	size_t n = strlen(domain);
 	int fd = sotto_file_aside(folder, aside), rc;
+	size_t n;
 
 	if (fd < 0)
 		return fd;
-	memcpy(text, domain, n);
-	text[n] = '\n';
-	rc = sotto_file_write(fd, text, n + 1);
+	n = (size_t)snprintf(text, sizeof(text), "%s\n", domain);
+	rc = sotto_file_write(fd, text, n);
 	if (close(fd) != 0 && rc == 0)
 		rc = -errno;
 	if (rc == 0 && linkat(folder, aside, folder, name, 0) != 0)

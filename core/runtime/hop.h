@@ -45,8 +45,9 @@ SOTTO_CHECKED int sotto_hop_claim(const char *dir, const char *domain, struct in
 SOTTO_CHECKED int sotto_hop_domain(const char *dir, struct in_addr address, char *domain, size_t len);
 
 /*
- * Listens on 0.0.0.0:port, bound to the device lo (never without), non-blocking, close-on-exec. The descriptor, or -1 and err is a
- * sentence without a full stop.
+ * Listens on 0.0.0.0:port, bound to the device lo (never without), non-blocking, close-on-exec. The descriptor, or -1 and err is
+ * a sentence without a full stop. It cannot share its port with anybody on this host who listens on a loopback address of it, not
+ * even on 127.0.0.1 alone, nor can they with it.
  */
 SOTTO_CHECKED int sotto_hop_listen(uint16_t port, char *err, size_t len);
 

@@ -24,7 +24,7 @@ static void printable(char out[DOMAIN_MAX + 1], const char *domain)
 {
 	size_t n = 0;
 
-	for (; domain[n] != '\0' && n < DOMAIN_MAX; n++)
+	for (; n < DOMAIN_MAX && domain[n] != '\0'; n++)
 		out[n] = (char)(domain[n] > 0x20 && domain[n] < 0x7f ? domain[n] : '?');
 	out[n] = '\0';
 }

@@ -107,8 +107,8 @@ static void note_domain(struct job *j, enum sotto_domain_offer what)
 	j->learnt = what;
 	r = sotto_domain_note(j->options.state, j->options.to, what, (int64_t)time(NULL));
 	if (r != 0 && r != -EINVAL)	/* an address literal is no domain */
-		sotto_log_limited(j->options.state, "state-limit", LOG_WARNING, "%s: nothing can be remembered of domains: %s; see sotto-session(8), FILES",
-				  j->options.state, strerror(-r));
+		sotto_log_limited(j->options.state, "state-limit", LOG_WARNING,
+				  "%s: nothing can be remembered of domains: %s; see sotto-session(8), FILES", j->options.state, strerror(-r));
 }
 
 /* A peer that is not to be sealed with teaches nothing by what it offers. */

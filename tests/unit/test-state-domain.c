@@ -3,6 +3,7 @@
 #include "tests/unit/folder-lab.h"
 
 #include "core/runtime/state-domain.h"
+#include "core/runtime/state.h"
 
 #define T0 1800000000
 #define HOUR 3600
@@ -206,6 +207,29 @@ static void what_cannot_be_written_leaves_the_file_as_it_was(void **state)
 	assert_int_equal(lab_count("domains"), 1);
 }
 
+static void of_too_many_domains_the_oldest_go(void **state)
+{
+	char name[64];
+	int folder;
+
+	(void)state;
+	assert_int_equal(sotto_domain_note(lab_dir, "oldest.example", SOTTO_DOMAIN_YES, T0), 0);
+	lab_age("domains/oldest.example", 86400);
+	folder = open(lab_path("domains"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < SOTTO_STATE_FILES; i++) {
+		(void)snprintf(name, sizeof(name), "d%d.example", i);
+		close(openat(folder, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	}
+	close(folder);
+	/* one new file in 256 looks: that none of 10,000 does is less likely than that this machine breaks */
+	for (int i = 0; i < 10000 && lab_exists("domains/oldest.example"); i++) {
+		(void)snprintf(name, sizeof(name), "new%d.example", i);
+		assert_int_equal(sotto_domain_note(lab_dir, name, SOTTO_DOMAIN_NO, T0), 0);
+	}
+	assert_false(lab_exists("domains/oldest.example"));
+	assert_in_range(lab_count("domains"), 1, SOTTO_STATE_FILES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +242,7 @@ int main(void)
 		lab_test(a_file_changed_or_cut_off_anywhere_is_absent),
 		lab_test(only_news_is_written),
 		lab_test(what_cannot_be_written_leaves_the_file_as_it_was),
+		lab_test(of_too_many_domains_the_oldest_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
