@@ -25,6 +25,7 @@
 #include "core/runtime/conf.h"
 #include "core/runtime/dial.h"
 #include "core/runtime/ends.h"
+#include "core/runtime/goodbye.h"
 #include "core/runtime/log.h"
 #include "core/runtime/mx.h"
 #include "core/runtime/options.h"
@@ -38,7 +39,6 @@
 #define BACKEND_MS 5000		/* for our mail server to take a connection */
 #define DIAL_MS 4000		/* all looking up and connecting together, before our mail server hears 421 */
 #define OUT_OF_ORDER "421 4.3.0 Out of order at the moment; nothing was sent\r\n"
-#define GOODBYE_MS 5000		/* for the other end to read a last line, however much it says meanwhile */
 
 enum { ORDERLY = 0, DISORDERLY = 1, USAGE = 2 };
 
@@ -243,28 +243,6 @@ static void drop_session(struct job *j)
 		sotto_live_remove(&j->account.file);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* A last line to one end, which is given a moment to read it. */
-static void say_goodbye(int fd, const char *text)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t end = now_ms() + GOODBYE_MS, left = GOODBYE_MS;
-	char scratch[1024];
-
-	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)shutdown(fd, SHUT_WR);
-	while (left > 0 && poll(&p, 1, (int)left) > 0 && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0)
-		left = end - now_ms();
-	(void)close(fd);
-}
-
 static void on_connected(struct job *j, const struct sotto_dial_result *r)
 {
 	socklen_t len = sizeof(j->ends.local);
@@ -280,7 +258,7 @@ static void on_connected(struct job *j, const struct sotto_dial_result *r)
 		note_domain(j, SOTTO_DOMAIN_NO);
 	start_session(j);
 	if (j->relay == NULL)
-		say_goodbye(j->ends.mta, OUT_OF_ORDER);
+		sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
 }
 
 static void on_dialled(void *arg, const struct sotto_dial_result *r)
@@ -298,7 +276,7 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 		  sotto_dial_error(r->error), j->options.to);
 	note_domain(j, SOTTO_DOMAIN_NO);
 	sotto_reach_line(line, j->options.to, r);
-	say_goodbye(j->ends.mta, line);
+	sotto_goodbye(j->ends.mta, line);
 	j->exit_code = DISORDERLY;
 	event_base_loopbreak(j->base);
 }
@@ -374,7 +352,7 @@ static int begin(struct job *j)
 		dial.from6 = (const struct sockaddr *)&o->from6;
 	j->dial = sotto_dial_mx(j->base, j->mx, o->to, &dial, on_dialled, j);
 	if (j->dial == NULL)
-		say_goodbye(j->ends.mta, OUT_OF_ORDER);
+		sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
 	return j->dial != NULL ? 0 : -1;
 }
 
@@ -393,7 +371,7 @@ static int find_ends(struct job *j)
 	sotto_log(LOG_ERR, "%s", err);
 	/* an adapter that waits for our octet still has the connection, and goes on without us */
 	if (j->options.ready < 0)
-		say_goodbye(j->ends.net, "421 4.3.2 Our mail server cannot be reached at the moment\r\n");
+		sotto_goodbye(j->ends.net, "421 4.3.2 Our mail server cannot be reached at the moment\r\n");
 	return DISORDERLY;
 }
 
@@ -407,7 +385,7 @@ static int run(struct job *j)
 	if (prepare_loop(j) != 0) {
 		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
 		if (j->options.to != NULL && j->options.ready < 0)
-			say_goodbye(j->ends.mta, OUT_OF_ORDER);
+			sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
 		return DISORDERLY;
 	}
 	enter_sandbox(j);
