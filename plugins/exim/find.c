@@ -118,7 +118,7 @@ static bool take_listed(struct sotto_found *out, struct sotto_folder *f, const s
 	const char *name;
 
 	while ((name = sotto_folder_next(f)) != NULL)
-		if (!take(out, atoi(name), peer))
+		if (!take(out, (int)strtol(name, NULL, 10), peer))
 			return false;
 	return true;
 }
