@@ -14,7 +14,10 @@
 
 #include "core/runtime/account-text.h"
 #include "core/runtime/log.h"
+#include "core/runtime/state-peer.h"
 #include "core/runtime/state.h"
+
+#define FRESH 600	/* seconds for which a time that was written is good enough: most sessions bring nothing else that is new */
 
 static int64_t now_s(void)
 {
@@ -66,17 +69,41 @@ static void remember(const struct sotto_account *a, const struct sotto_state_key
 				  a->state, strerror(-r));
 }
 
+static bool is_fresh(int64_t when, int64_t now)
+{
+	return when <= now && now - when < FRESH;
+}
+
 static void remember_key(const struct sotto_account *a, const struct sotto_report *r, const char *name, int64_t now)
 {
 	struct sotto_state_key key = { .name = name };
 	struct sotto_peer_state s;
+	bool fresh;
 
 	if (name == NULL || name[0] == '\0')
 		return;
 	sotto_state_load(a->state, &key, &s);
+	fresh = is_fresh(s.seen, now);
 	s.seen = now;
-	(void)sotto_peer_state_see_key(&s, r->identity_key, now);
-	remember(a, &key, &s);
+	if (!sotto_peer_state_see_key(&s, r->identity_key, now) || !fresh)
+		remember(a, &key, &s);
+}
+
+/* Nothing but times has become newer, and not by much: the file that is there says the same. */
+static bool says_the_same(const struct sotto_peer_state *before, const struct sotto_peer_state *after, int64_t now)
+{
+	struct sotto_peer_state older = *before;
+	struct sotto_text_out a, b;
+
+	if (!is_fresh(before->seen, now) || before->n_keys != after->n_keys)
+		return false;
+	older.seen = after->seen;
+	older.offer_seen = before->offer_seen != 0 ? after->offer_seen : 0;
+	older.sealed = before->sealed != 0 ? after->sealed : 0;
+	for (unsigned i = 0; i < older.n_keys; i++)
+		older.keys[i].seen = after->keys[i].seen;
+	return sotto_peer_state_write(&a, &older) == 0 && sotto_peer_state_write(&b, after) == 0 && a.n == b.n &&
+	       memcmp(a.at, b.at, a.n) == 0;
 }
 
 static bool has_shown_key(const struct sotto_account *a, const struct sotto_report *r)
@@ -98,7 +125,8 @@ static void apply(struct sotto_peer_state *s, const struct sotto_relay_end *end,
 }
 
 /* A peer is worth a file once something was learnt of it: what it offers, that it fails, its key. */
-static void remember_peer(const struct sotto_account *a, const struct sotto_relay_end *end, struct sotto_peer_state *s)
+static void remember_peer(const struct sotto_account *a, const struct sotto_relay_end *end, const struct sotto_peer_state *before,
+			  struct sotto_peer_state *s)
 {
 	const struct sotto_report *r = end->report;
 	struct sotto_state_key key = { .addr = address(a), .inbound = a->role == SOTTO_ACCEPT };
@@ -115,7 +143,8 @@ static void remember_peer(const struct sotto_account *a, const struct sotto_rela
 		remember_key(a, r, a->host, now);
 		remember_key(a, r, a->domain, now);
 	}
-	remember(a, &key, s);
+	if (!says_the_same(before, s, now))
+		remember(a, &key, s);
 }
 
 /* ---- the log ---- */
@@ -152,16 +181,17 @@ static void warn(const struct sotto_account *a, const struct sotto_relay_end *en
 
 void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end)
 {
-	struct sotto_peer_state s;
+	struct sotto_peer_state before, s;
 	char line[SOTTO_ACCOUNT_LINE];
 
 	memset(&s, 0, sizeof(s));
 	if (address(a) != NULL)
 		sotto_state_load(a->state, &(struct sotto_state_key){ .addr = address(a), .inbound = a->role == SOTTO_ACCEPT }, &s);
+	before = s;
 	warn(a, end, &s);
 	sotto_account_line(line, sizeof(line), a, end);
 	sotto_log(end->orderly || sotto_account_native(a, end->report) ? LOG_INFO : LOG_NOTICE, "%s", line);
 	if (address(a) != NULL)
-		remember_peer(a, end, &s);
+		remember_peer(a, end, &before, &s);
 	sotto_live_remove(&a->file);
 }

@@ -130,11 +130,19 @@ static void on_progress(void *arg, const struct sotto_report *report)
 	note_report(j, report, false);
 }
 
+/* The role accept makes no connection once it has its ends: it is as narrow as can be from the start. */
+static enum sotto_sandbox first_sandbox(const struct sotto_options *o)
+{
+	return o->role == SOTTO_ACCEPT ? SOTTO_SANDBOX_SETTLED : SOTTO_SANDBOX_CONNECTING;
+}
+
 /* No connection has to be made any more. Where the first filter could not be had, there is none to narrow. */
 static void on_settled(void *arg)
 {
-	(void)arg;
-	(void)!sotto_sandbox_enter(SOTTO_SANDBOX_SETTLED);
+	const struct job *j = arg;
+
+	if (first_sandbox(&j->options) != SOTTO_SANDBOX_SETTLED)
+		(void)!sotto_sandbox_enter(SOTTO_SANDBOX_SETTLED);
 }
 
 static void on_done(void *arg, const struct sotto_relay_end *end)
@@ -312,7 +320,7 @@ static int prepare_loop(struct job *j)
 
 static void enter_sandbox(const struct job *j)
 {
-	int r = sotto_sandbox_enter(SOTTO_SANDBOX_CONNECTING);
+	int r = sotto_sandbox_enter(first_sandbox(&j->options));
 
 	if (r != 0)
 		sotto_log_limited(j->options.state, "sandbox-limit", LOG_NOTICE, "no sandbox: %s; going on without", strerror(-r));

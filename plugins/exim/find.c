@@ -2,7 +2,7 @@
 /*
  * find.c - finds Exim's descriptors by their peer. Called by the dlfuncs and by the trace; changes nothing.
  *
- * poll tells of many numbers at once which of them are open: four calls for a thousand, and no /proc, which may not be there.
+ * /proc lists those that are open. Where there is none, poll tells of many numbers at once: four calls for a thousand.
  */
 #include "plugins/exim/find.h"
 
@@ -10,11 +10,14 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/runtime/addr.h"
+#include "core/runtime/state-file.h"
 
 #define MOST 65536
 #define AT_ONCE 256
@@ -81,19 +84,22 @@ static void see_open(struct pollfd p[AT_ONCE], int first, int n)
 }
 
 /* False: it is another connection with the same peer, or there are too many of them. */
-static bool take(struct sotto_found *out, int fd, const struct sockaddr_storage *local, const struct sockaddr_storage *peer)
+static bool take(struct sotto_found *out, int fd, const struct sockaddr_storage *peer)
 {
+	struct sockaddr_storage local, other;
+
+	if (!ends(fd, &local, &other) || !is_tcp(fd) || !sotto_addr_same(&other, peer))
+		return true;
 	if (out->n == SOTTO_FOUND_MAX || (out->n > 0 && !same_socket(out->fd[0], fd)))
 		return false;
 	out->fd[out->n++] = fd;
-	out->local = *local;
-	out->peer = *peer;
+	out->local = local;
+	out->peer = other;
 	return true;
 }
 
-static bool take_all(struct sotto_found *out, const struct sockaddr_storage *peer)
+static bool take_polled(struct sotto_found *out, const struct sockaddr_storage *peer)
 {
-	struct sockaddr_storage local, other;
 	struct pollfd open[AT_ONCE];
 	int end = most(), n;
 
@@ -101,11 +107,32 @@ static bool take_all(struct sotto_found *out, const struct sockaddr_storage *pee
 		n = end - first < AT_ONCE ? end - first : AT_ONCE;
 		see_open(open, first, n);
 		for (int i = 0; i < n; i++)
-			if ((open[i].revents & POLLNVAL) == 0 && ends(first + i, &local, &other) && is_tcp(first + i) &&
-			    sotto_addr_same(&other, peer) && !take(out, first + i, &local, &other))
+			if ((open[i].revents & POLLNVAL) == 0 && !take(out, first + i, peer))
 				return false;
 	}
 	return true;
+}
+
+static bool take_listed(struct sotto_found *out, struct sotto_folder *f, const struct sockaddr_storage *peer)
+{
+	const char *name;
+
+	while ((name = sotto_folder_next(f)) != NULL)
+		if (!take(out, (int)strtol(name, NULL, 10), peer))
+			return false;
+	return true;
+}
+
+static bool take_all(struct sotto_found *out, const struct sockaddr_storage *peer)
+{
+	struct sotto_folder f = { .fd = sotto_folder_open("/proc/self/fd", NULL, false) };
+	bool one;
+
+	if (f.fd < 0)
+		return take_polled(out, peer);
+	one = take_listed(out, &f, peer);
+	close(f.fd);
+	return one;
 }
 
 unsigned sotto_find(struct sotto_found *out, const struct sockaddr_storage *peer)

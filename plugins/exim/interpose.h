@@ -25,7 +25,7 @@ struct sotto_order {
 
 /*
  * 0; -1, and why is a sentence without full stop: nothing of Exim's was touched, nothing of ours is left. Takes
- * SOTTO_START_MS at most, and what sotto_spawn_end may take.
+ * SOTTO_START_MS at most.
  */
 SOTTO_CHECKED int sotto_interpose(const struct sotto_found *found, const struct sotto_order *order, char *why, size_t len);
 

@@ -1,36 +1,44 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * spawn.c - the double fork. Called by interpose.c; knows nothing of Exim.
+ * spawn.c - starts the session as a grandchild. Called by interpose.c; knows nothing of Exim.
  *
- * The helper in the middle lives until the outcome is known, for one reason: only a parent can kill a child and be
- * sure that the number still means that child. A session that hangs would keep Exim's connection open for ever.
+ * To copy Exim's process twice, only for both copies to be given up at once, was most of what a session cost. So both children
+ * borrow its memory instead, as with vfork(2): Exim stands still until the session has executed its program, which is one
+ * system call after the other, and none of them waits. They run on stacks of their own, and none of Exim's handlers runs in them.
  *
- * Exim ignores SIGCHLD while it receives: then the helper is reaped by the kernel, and waitpid only waits for that. A
- * helper that does not end (somebody stopped it) is killed, so that Exim never waits for it longer than REAP_MS. Then
- * nobody kills the session; but it sees the end of its ready descriptor, and ends.
+ * The child in the middle exists so that the session is not Exim's own child: Exim waits for any child of its own here and there, and
+ * must not find one that it does not know. It ends at once. What is left to kill the session with, should it hang, is a
+ * pidfd: a number could mean another process by then.
  */
 #include "plugins/exim/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugins/exim/deadline.h"
 
 #define ABOVE 16	/* out of the way of 0 to 5 */
-#define REAP_MS 200	/* for a helper to end that has been told to */
+#define STACK 65536	/* far more than a few calls need */
 
 struct job {
 	const char *const *argv;
 	const char *state;
 	int net, mta, ready, control;
 };
+
+/* Of what is never touched nothing is ever there: these cost Exim a page or two. */
+static _Alignas(64) char helper_stack[STACK], session_stack[STACK];
+
+/* ASan knows of one stack, and takes a function that does not return for a jump out of it. */
+#define ON_ANOTHER_STACK __attribute__((no_sanitize_address))
 
 /* ---- in the session-to-be: nothing but system calls ------------------------------------------------------ */
 
@@ -73,7 +81,10 @@ static int arrange(const struct job *j)
 	return 0;
 }
 
-/* What the session remembers belongs to one user. Exim is that user, but for root's own tests; nothing of ours is ever root. */
+/*
+ * What the session remembers belongs to one user. Exim is that user, but for root's own tests; nothing of ours is ever root. The
+ * calls are the kernel's own: the C library's would tell threads that it thinks there are.
+ */
 static int not_as_root(const char *state)
 {
 	struct stat st;
@@ -82,13 +93,14 @@ static int not_as_root(const char *state)
 		return 0;
 	if (stat(state, &st) != 0 || st.st_uid == 0)
 		return -1;
-	return setgroups(0, NULL) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0 ? -1 : 0;
+	return syscall(SYS_setgroups, 0, NULL) != 0 || syscall(SYS_setgid, st.st_gid) != 0 || syscall(SYS_setuid, st.st_uid) != 0 ? -1 : 0;
 }
 
-_Noreturn static void become_session(const struct job *j)
+ON_ANOTHER_STACK static int become_session(void *arg)
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *const environment[] = { path, NULL };
+	const struct job *j = arg;
 
 	default_signals();
 	(void)umask(022);
@@ -97,38 +109,44 @@ _Noreturn static void become_session(const struct job *j)
 	_exit(127);
 }
 
-/* ---- in the helper --------------------------------------------------------------------------------------- */
+/* ---- in the child in the middle --------------------------------------------------------------------------- */
 
-static void close_all_but(int fd)
+/* One octet, and a descriptor with it. */
+static void hand_over(int control, int fd)
 {
-	if (fd > 0)
-		close_all(0, (unsigned)fd - 1);
-	close_all((unsigned)fd + 1, ~0U);
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} with;
+	char octet = '!';
+	struct iovec io = { &octet, 1 };
+	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1 };
+
+	memset(&with, 0, sizeof(with));
+	if (fd >= 0) {
+		m.msg_control = with.space;
+		m.msg_controllen = sizeof(with.space);
+		with.align = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
+		memcpy(CMSG_DATA(&with.align), &fd, sizeof(fd));
+	}
+	(void)sendmsg(control, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-_Noreturn static void help(const struct job *j)
+/* The session is our child: until we end, its number is its own, even where it has ended already. */
+ON_ANOTHER_STACK static int help(void *arg)
 {
-	pid_t session = fork();
-	char order = 0;
-	ssize_t n;
+	const struct job *j = arg;
+	pid_t session = clone(become_session, session_stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
 
-	if (session == 0)
-		become_session(j);
-	if (session < 0)
-		_exit(1);
-	default_signals();
-	close_all_but(j->control);
-	do
-		n = recv(j->control, &order, 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n == 1)
-		(void)kill(session, SIGKILL);
+	if (session >= 0)
+		hand_over(j->control, (int)syscall(SYS_pidfd_open, session, 0));
 	_exit(0);
 }
 
 /* ---- in Exim's process ----------------------------------------------------------------------------------- */
 
-static pid_t fork_helper(const struct job *j)
+/* No signal tells of the helper's end, and no wait for any child finds it. It has ended when clone returns. */
+static int run_helper(struct job *j)
 {
 	sigset_t all, before;
 	pid_t pid;
@@ -137,13 +155,36 @@ static pid_t fork_helper(const struct job *j)
 	/* None of Exim's handlers must run in our children. */
 	sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
-	if (pid == 0)
-		help(j);
+	pid = clone(help, helper_stack + STACK, CLONE_VM | CLONE_VFORK, j);
 	keep = errno;
+	while (pid >= 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	errno = keep;
-	return pid;
+	return pid >= 0 ? 0 : -1;
+}
+
+/* What hand_over() sent. -1, EAGAIN: no session could be made; *pidfd is -1 where the kernel has no such thing. */
+static int take_over(int control, int *pidfd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} with;
+	char octet;
+	struct iovec io = { &octet, 1 };
+	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = with.space, .msg_controllen = sizeof(with.space) };
+	const struct cmsghdr *c;
+
+	*pidfd = -1;
+	if (recvmsg(control, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1) {
+		errno = EAGAIN;
+		return -1;
+	}
+	c = CMSG_FIRSTHDR(&m);
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(pidfd, CMSG_DATA(c), sizeof(*pidfd));
+	return 0;
 }
 
 static void shut(int pair[2])
@@ -157,10 +198,10 @@ static void shut(int pair[2])
 
 int sotto_spawn(struct sotto_spawn *s, const char *const argv[], const char *state, int net, int mta)
 {
-	int control[2], ready[2];
+	int control[2], ready[2], rc;
 	struct job j = { .argv = argv, .state = state, .net = net, .mta = mta };
 
-	*s = (struct sotto_spawn){ .helper = -1, .control = -1, .ready = -1 };
+	*s = (struct sotto_spawn){ .pidfd = -1, .ready = -1 };
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) != 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ready) != 0) {
@@ -169,15 +210,15 @@ int sotto_spawn(struct sotto_spawn *s, const char *const argv[], const char *sta
 	}
 	j.control = control[1];
 	j.ready = ready[1];
-	s->helper = fork_helper(&j);
-	if (s->helper < 0) {
-		shut(control);
+	rc = run_helper(&j);
+	if (rc == 0)
+		rc = take_over(control[0], &s->pidfd);
+	shut(control);
+	if (rc != 0) {
 		shut(ready);
 		return -1;
 	}
-	close(control[1]);
 	close(ready[1]);
-	s->control = control[0];
 	s->ready = ready[0];
 	return 0;
 }
@@ -202,25 +243,16 @@ int sotto_spawn_go(const struct sotto_spawn *s)
 	return send(s->ready, "!", 1, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
-/* The helper's end of control closes when it ends. Where it is slow, its number is still its own as long as waitpid says 0. */
-static void reap(const struct sotto_spawn *s)
-{
-	(void)shutdown(s->control, SHUT_WR);
-	if (sotto_wait_fd(s->control, POLLIN, sotto_now_ms() + REAP_MS) != 0 && waitpid(s->helper, NULL, WNOHANG) == 0)
-		(void)kill(s->helper, SIGKILL);
-	while (waitpid(s->helper, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
 void sotto_spawn_end(struct sotto_spawn *s, bool undo)
 {
 	int keep = errno;
 
-	if (undo)
-		(void)send(s->control, "k", 1, MSG_NOSIGNAL);
+	/* where there is no pidfd, the end of ready is all that tells the session */
+	if (undo && s->pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
 	close(s->ready);
-	reap(s);
-	close(s->control);
-	*s = (struct sotto_spawn){ .helper = -1, .control = -1, .ready = -1 };
+	if (s->pidfd >= 0)
+		close(s->pidfd);
+	*s = (struct sotto_spawn){ .pidfd = -1, .ready = -1 };
 	errno = keep;
 }

@@ -17,7 +17,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "core/crypto/memory.h"
 
@@ -26,14 +25,14 @@
 #define SOTTO_SPAWN_READY 5
 
 struct sotto_spawn {
-	pid_t helper;	/* our only child: it made the session, and can kill it */
-	int control;	/* to the helper */
+	int pidfd;	/* the session, to be killed by; -1: a kernel before 5.3 */
 	int ready;	/* to the session */
 };
 
 /*
  * argv[0] is the program's path. net and mta stay the caller's. Where we are root, the session becomes the owner of
- * the folder state; if that is root too, or there is none, it does not start. 0; -1 with errno, and s holds nothing. What comes of the program is seen by sotto_spawn_ready.
+ * the folder state; if that is root too, or there is none, it does not start. 0; -1 with errno, and s holds nothing. What comes of the
+ * program is seen by sotto_spawn_ready. Nothing of the caller's is left behind by it: no child, no signal.
  */
 SOTTO_CHECKED int sotto_spawn(struct sotto_spawn *s, const char *const argv[], const char *state, int net, int mta);
 
@@ -43,7 +42,7 @@ SOTTO_CHECKED int sotto_spawn_ready(const struct sotto_spawn *s, int64_t deadlin
 /* 0: the session has the connections from now on. -1: it has ended, and has touched nothing. */
 SOTTO_CHECKED int sotto_spawn_go(const struct sotto_spawn *s);
 
-/* Releases all that s holds and reaps the helper, which takes 200 ms at most; undo: and kills the session. */
+/* Releases all that s holds; undo: and kills the session. */
 void sotto_spawn_end(struct sotto_spawn *s, bool undo);
 
 #endif

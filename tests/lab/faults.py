@@ -129,7 +129,9 @@ def log_blocked(host):
             os.replace(away, path)
 
 
-FORK = "pid_t fork(void) { static pid_t (*next)(void); FAIL(EAGAIN) NEXT(next, \"fork\") return next(); }"
+CLONE = ("int clone(int (*f)(void *), void *stack, int flags, void *arg, ...) {{ static int (*next)(int (*)(void *), void *, int, void *); "
+         "if ({which}) FAIL(EAGAIN) NEXT(next, \"clone\") return next(f, stack, flags, arg); }}")
+HELPER, SESSION_ITSELF = CLONE.format(which="(flags & 255) == 0"), CLONE.format(which="(flags & 255) != 0")     # spawn.c: only one ends with a signal
 SOCKETPAIR = ("int socketpair(int a, int b, int c, int d[2]) { static int (*next)(int, int, int, int *); FAIL(EMFILE) "
               "NEXT(next, \"socketpair\") return next(a, b, c, d); }")
 SOCKET = "int socket(int a, int b, int c) { static int (*next)(int, int, int); FAIL(EMFILE) NEXT(next, \"socket\") return next(a, b, c); }"
@@ -148,7 +150,7 @@ static int ours(void *from) { Dl_info i; return dladdr(from, &i) != 0 && i.dli_f
 
 @contextlib.contextmanager
 def failing(server, call):
-    """A call (FORK, SOCKETPAIR, SOCKET) fails for our library in Exim's process, and for nobody else."""
+    """A call (HELPER, SESSION_ITSELF: clone; SOCKETPAIR, SOCKET) fails for our library in Exim's process, and for nobody else."""
     host = server.host
     library = host.path("/usr/lib/lab-failing.so")
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(library), "-ldl"], input=(HEAD + call).encode(), check=True)

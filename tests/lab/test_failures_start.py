@@ -94,7 +94,7 @@ def test_no_session(watch, ends, broken, required, how):
     without_session(watch, ends, fault, required)
 
 
-@pytest.mark.parametrize("call", ["FORK", "SOCKETPAIR", "SOCKET"])
+@pytest.mark.parametrize("call", ["HELPER", "SESSION_ITSELF", "SOCKETPAIR", "SOCKET"])
 def test_no_process_or_descriptor(watch, ends, broken, required, call):
     """No process or descriptor is to be had for a session, in Exim's own process: the same."""
     without_session(watch, ends, failing(broken, getattr(faults, call)), required)

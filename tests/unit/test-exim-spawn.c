@@ -3,6 +3,8 @@
  * What spawn.h and interpose.h promise: all of it or nothing. Exim's process is this one, sotto-session a copy of this
  * program that behaves as each test says (exim-lab.h).
  */
+#include <sys/syscall.h>
+
 #include "tests/unit/exim-lab.h"
 
 #include "plugins/exim/interpose.h"
@@ -102,6 +104,10 @@ static void one_that_is_never_ready_is_undone_when_time_is_up(void **state)
 	int64_t before;
 
 	(void)state;
+	if (syscall(SYS_pidfd_open, getpid(), 0) < 0 && errno == ENOSYS) {	/* a kernel before 5.3, or valgrind's */
+		print_message("NOT RUN: a session that hangs is killed: no pidfd_open here\n");
+		skip();
+	}
 	assert_int_equal(WRITTEN_START_MS, 500);
 	begin(&s, "never ready");
 	start_ms = WRITTEN_START_MS;
@@ -265,7 +271,15 @@ static void ignored_children_are_not_waited_for(void **state)
 	close(s.peer);
 }
 
-/* ---- the helper ---- */
+/* ---- what Exim sees of it ---- */
+
+static volatile sig_atomic_t heard;
+
+static void hear(int number)
+{
+	(void)number;
+	heard++;
+}
 
 static void start(struct stage *s, struct sotto_spawn *spawn, int mta[2])
 {
@@ -277,33 +291,46 @@ static void start(struct stage *s, struct sotto_spawn *spawn, int mta[2])
 	assert_int_equal(sotto_spawn_ready(spawn, sotto_now_ms() + LAB_PATIENCE_MS), 0);
 }
 
-/* It is killed in the end; the session sees that it is not wanted, and ends by itself. */
-static void a_helper_that_somebody_stopped_holds_nobody_up(void **state)
+/* Exim waits for children of its own here and there, and has a handler for their end. */
+static void no_child_and_no_signal_of_ours_reach_exim(void **state)
 {
-	struct sotto_spawn spawn;
-	struct stage s;
-	int mta[2], status = 0;
-
-	(void)state;
-	start(&s, &spawn, mta);
-	assert_int_equal(kill(spawn.helper, SIGSTOP), 0);
-	assert_int_equal(waitpid(spawn.helper, &status, WUNTRACED), spawn.helper);
-	assert_true(WIFSTOPPED(status));
-	sotto_spawn_end(&spawn, true);
-	close(mta[0]);
-	close(mta[1]);
-	assert_untouched(&s);
-}
-
-static void a_helper_that_was_killed_is_no_loss(void **state)
-{
+	struct sigaction before, ours = { .sa_handler = hear };
 	struct sotto_spawn spawn;
 	struct stage s;
 	int mta[2];
 
 	(void)state;
+	heard = 0;
+	assert_int_equal(sigaction(SIGCHLD, &ours, &before), 0);
 	start(&s, &spawn, mta);
-	assert_int_equal(kill(spawn.helper, SIGKILL), 0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	assert_int_equal(errno, ECHILD);
+	sotto_spawn_end(&spawn, true);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	assert_int_equal(heard, 0);
+	assert_int_equal(sigaction(SIGCHLD, &before, NULL), 0);
+	close(mta[0]);
+	close(mta[1]);
+	assert_untouched(&s);
+}
+
+/* The session takes the signals as any program does, and Exim's mask is what it was. */
+static void exims_signal_mask_stays(void **state)
+{
+	sigset_t ours, after;
+	struct sotto_spawn spawn;
+	struct stage s;
+	int mta[2];
+
+	(void)state;
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGUSR2);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &ours, NULL), 0);
+	start(&s, &spawn, mta);
+	assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &after), 0);
+	assert_int_equal(sigismember(&after, SIGUSR2), 1);
+	assert_int_equal(sigismember(&after, SIGCHLD), 0);
+	assert_int_equal(sigprocmask(SIG_UNBLOCK, &ours, NULL), 0);
 	sotto_spawn_end(&spawn, true);
 	close(mta[0]);
 	close(mta[1]);
@@ -322,8 +349,8 @@ int main(int argc, char **argv, char **environment)
 		cmocka_unit_test(without_descriptors_left_nothing_changes),
 		cmocka_unit_test(the_session_has_the_connection_and_exim_the_session),
 		cmocka_unit_test(ignored_children_are_not_waited_for),
-		cmocka_unit_test(a_helper_that_somebody_stopped_holds_nobody_up),
-		cmocka_unit_test(a_helper_that_was_killed_is_no_loss),
+		cmocka_unit_test(no_child_and_no_signal_of_ours_reach_exim),
+		cmocka_unit_test(exims_signal_mask_stays),
 	};
 	int rc;
 
