@@ -93,10 +93,50 @@ void sotto_go_end(struct sotto_session *s, enum sotto_side side, const char *rep
 #define REQUIRED "451 4.7.0 Encryption (XSOTTO) is required here, and could not be had\r\n"
 #define NATIVE "421 4.7.0 XSOTTO could not be used with this peer\r\n"
 
+/* The same where the peer has a name. */
+static void put_native(struct sotto_session *s, enum sotto_side side)
+{
+	const char *peer = s->config.peer_name;
+
+	if (peer[0] == '\0' || s->config.clear != SOTTO_CLEAR_421) {
+		put(s, side, NATIVE);
+		return;
+	}
+	put(s, side, "421 4.3.2 ");
+	put(s, side, peer);
+	if (s->report.cause == SOTTO_CAUSE_NOT_OFFERED) {
+		put(s, side, " does not offer XSOTTO");
+	} else {
+		put(s, side, ": no XSOTTO: ");
+		put(s, side, sotto_cause_text(s->report.cause));
+	}
+	put(s, side, "; nothing was sent\r\n");
+}
+
+static void put_required(struct sotto_session *s, enum sotto_side side)
+{
+	const char *peer = s->config.peer_name;
+
+	if (peer[0] == '\0') {
+		put(s, side, REQUIRED);
+		return;
+	}
+	put(s, side, "451 4.7.0 Encryption (XSOTTO) is required with ");
+	put(s, side, peer);
+	put(s, side, ", and could not be had\r\n");
+}
+
 /* Whether the commanding side waits for a reply that nobody else will give. */
 static bool owes_reply(const struct sotto_session *s)
 {
 	return s->step == STEP_EHLO || (s->config.role == SOTTO_CONNECT && s->step >= STEP_EXCHANGE);
+}
+
+/* Whether the peer understands a QUIT: it has said all that it had to say, or will take it behind the EHLO that it answers. */
+static bool may_quit(const struct sotto_session *s)
+{
+	return s->config.role == SOTTO_CONNECT &&
+	       (s->step == STEP_FIRST || s->step == STEP_EHLO || (s->step == STEP_EXCHANGE && s->report.refusal != 0));
 }
 
 /* Not in the clear: the commanding side is told so, the other side sees an end. */
@@ -106,15 +146,17 @@ static void go_refusing(struct sotto_session *s)
 
 	s->report.outcome = SOTTO_OUTCOME_REFUSED;
 	sotto_buffer_drop_held(&s->out[SOTTO_MTA]);
-	if (s->config.role == SOTTO_CONNECT && s->step == STEP_EHLO)
+	if (may_quit(s))
 		put(s, SOTTO_NET, "QUIT\r\n");
 	if (s->config.clear == SOTTO_CLEAR_421 || s->step == STEP_GREETING) {
 		/* behind a part of a greeting nothing can be said that would be understood */
-		sotto_go_end(s, to, s->step == STEP_GREETING && s->greeted ? NULL : NATIVE);
+		if (s->step != STEP_GREETING || !s->greeted)
+			put_native(s, to);
+		sotto_go_end(s, to, NULL);
 		return;
 	}
 	if (owes_reply(s))
-		put(s, to, REQUIRED);
+		put_required(s, to);
 	s->shut[other] = true;
 	sotto_go(s, STEP_REFUSING);
 }
@@ -208,8 +250,14 @@ bool sotto_take_refusing(struct sotto_session *s)
 	if (quit)
 		sotto_go_end(s, side, "221 2.0.0 Bye\r\n");
 	else
-		put(s, side, REQUIRED);
+		put_required(s, side);
 	return true;
+}
+
+/* Where our mail server is to hear nothing else than 421 instead of it, a greeting is not passed on before it is known to be a good one. */
+static bool holds_greeting(const struct sotto_session *s)
+{
+	return s->config.role == SOTTO_CONNECT && s->config.clear == SOTTO_CLEAR_421;
 }
 
 /* Passes a greeting on as it comes; it also stays in the buffer, to be read as a whole. */
@@ -221,8 +269,11 @@ static enum sotto_found pass_greeting(struct sotto_session *s, enum sotto_side f
 	/* `in` holds 20 KiB at most and `out` is larger: it fits */
 	if (!sotto_buffer_put(out, sotto_buffer_head(in) + s->passed, len - s->passed))
 		sotto_cannot_happen(__FILE__, __LINE__);
+	if (holds_greeting(s))
+		out->held = sotto_buffer_len(out);
+	else
+		s->greeted = s->greeted || len > 0;
 	s->passed = len;
-	s->greeted = s->greeted || len > 0;
 	return sotto_smtp_reply(sotto_buffer_head(in), len, reply);
 }
 
@@ -242,6 +293,7 @@ bool sotto_take_greeting(struct sotto_session *s)
 		sotto_go_clear(s, SOTTO_CAUSE_EARLY);
 	} else {
 		forget_greeting(s);
+		s->out[from == SOTTO_NET ? SOTTO_MTA : SOTTO_NET].held = 0;
 		sotto_go(s, STEP_FIRST);
 	}
 	return true;

@@ -27,7 +27,8 @@ enum sotto_side { SOTTO_NET, SOTTO_MTA };	/* the other mail server; our mail ser
 enum sotto_clear {
 	SOTTO_CLEAR_PASS,	/* pass it through */
 	SOTTO_CLEAR_451,	/* encryption is required: 451, nothing of the envelope goes in or out */
-	SOTTO_CLEAR_421		/* connect only: 421 to EHLO and a close, so that our mail server goes on natively */
+	/* connect only: 421 and a close, so that our mail server goes on natively; to EHLO where the peer has greeted, else at once */
+	SOTTO_CLEAR_421
 };
 
 enum sotto_use {
@@ -47,6 +48,7 @@ enum sotto_identity {
 };
 
 #define SOTTO_KNOWN_MAX 8
+#define SOTTO_PEER_NAME 312	/* a host's name, an address in brackets, and a NUL */
 
 struct sotto_session_config {
 	enum sotto_role role;
@@ -61,6 +63,7 @@ struct sotto_session_config {
 	uint8_t identity[32];
 	unsigned known;		/* connect: identity keys seen before, of this peer */
 	uint8_t known_keys[SOTTO_KNOWN_MAX][32];
+	char peer_name[SOTTO_PEER_NAME];	/* connect: who our replies say that the peer is, in printable ASCII; "": nobody */
 	int (*random)(uint8_t *out, size_t len);	/* 0, or <0: then there is no exchange */
 };
 

@@ -74,6 +74,11 @@ static void add_sealed(struct text *t, const struct sotto_account *a, const stru
 		add(t, " identity=%s", identities[r->identity]);
 }
 
+bool sotto_account_native(const struct sotto_account *a, const struct sotto_report *r)
+{
+	return a->native && !a->required && r->outcome == SOTTO_OUTCOME_REFUSED && r->version == 0;
+}
+
 void sotto_account_line(char *out, size_t len, const struct sotto_account *a, const struct sotto_relay_end *end)
 {
 	const struct sotto_report *r = end->report;
@@ -82,9 +87,10 @@ void sotto_account_line(char *out, size_t len, const struct sotto_account *a, co
 
 	sotto_account_peer(peer, sizeof(peer), a);
 	out[0] = '\0';
-	add(&t, "%s peer=%s outcome=%s", a->role == SOTTO_ACCEPT ? "accept" : "connect", peer, outcomes[r->outcome]);
+	add(&t, "%s peer=%s outcome=%s", a->role == SOTTO_ACCEPT ? "accept" : "connect", peer,
+	    sotto_account_native(a, r) ? "native" : outcomes[r->outcome]);
 	if (r->cause != SOTTO_CAUSE_NONE)
-		add(&t, " cause=\"%s\"", a->avoided && r->cause == SOTTO_CAUSE_OFF ? "avoided after failures" : sotto_cause_text(r->cause));
+		add(&t, " cause=\"%s\"", a->avoided && (r->cause == SOTTO_CAUSE_OFF || r->cause == SOTTO_CAUSE_OBSERVED) ? "avoided after failures" : sotto_cause_text(r->cause));
 	if (r->refusal != 0)
 		add(&t, " refusal=%u", r->refusal);
 	add_sealed(&t, a, r);
@@ -97,6 +103,6 @@ void sotto_account_line(char *out, size_t len, const struct sotto_account *a, co
 		add(&t, " ehlo=");
 		add_name(&t, r->ehlo_name);
 	}
-	if (!end->orderly)
+	if (!end->orderly && !sotto_account_native(a, r))
 		add(&t, " end=%s", r->lost ? "lost" : "cut");
 }

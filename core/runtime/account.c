@@ -190,7 +190,7 @@ void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *
 	before = s;
 	warn(a, end, &s);
 	sotto_account_line(line, sizeof(line), a, end);
-	sotto_log(end->orderly ? LOG_INFO : LOG_NOTICE, "%s", line);
+	sotto_log(end->orderly || sotto_account_native(a, end->report) ? LOG_INFO : LOG_NOTICE, "%s", line);
 	if (address(a) != NULL)
 		remember_peer(a, end, &before, &s);
 	sotto_live_remove(&a->file);

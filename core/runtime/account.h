@@ -20,6 +20,7 @@ struct sotto_account {
 	const char *host, *domain;	/* as far as they are known, or NULL; the caller's */
 	const char *adapter, *state, *run;
 	bool required, avoided, offered_before, remembers_keys;
+	bool native;			/* where it isn't sealed our mail server goes on natively: that is no refusal of ours */
 	/* the account's own */
 	struct sotto_live_file file;
 	struct sotto_live live;

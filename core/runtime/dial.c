@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/runtime/tlsa.h"
+
 #define SMTP_PORT 25
 
 struct attempt {
@@ -27,7 +29,10 @@ struct sotto_dial {
 	struct event *over;	/* the time of it all */
 	struct event *next;	/* time for the next address */
 	struct sotto_mx *own_mx;	/* ours to close; or NULL */
+	struct sotto_mx *mx;	/* whoever's */
 	struct sotto_mx_lookup *lookup;
+	struct sotto_tlsa *tlsa;
+	bool dane;
 	sotto_dial_done *done;
 	void *arg;
 	uint64_t end_ms;
@@ -71,6 +76,7 @@ void sotto_dial_cancel(struct sotto_dial *d)
 	for (size_t i = 0; i < d->started; i++)
 		drop(&d->attempts[i], false);
 	sotto_mx_cancel(d->lookup);
+	sotto_tlsa_cancel(d->tlsa);
 	sotto_mx_close(d->own_mx);
 	if (d->over != NULL)
 		event_free(d->over);
@@ -93,6 +99,17 @@ static void finish(struct sotto_dial *d, int fd, int error, size_t i)
 		r.peer = d->answer.at[i].to;
 		r.peer_len = d->answer.at[i].len;
 	}
+	sotto_dial_cancel(d);
+	done(arg, &r);
+}
+
+/* The same before any address was tried. */
+static void finish_early(struct sotto_dial *d, int error, const char *host)
+{
+	struct sotto_dial_result r = { .fd = -1, .error = error, .host = host };
+	sotto_dial_done *done = d->done;
+	void *arg = d->arg;
+
 	sotto_dial_cancel(d);
 	done(arg, &r);
 }
@@ -218,8 +235,29 @@ static void on_over(evutil_socket_t fd, short what, void *arg)
 		i++;
 	if (d->lookup != NULL)
 		finish(d, -1, SOTTO_DIAL_TEMPORARY, 0);
+	else if (d->tlsa != NULL)
+		finish(d, -1, SOTTO_DIAL_TLSA_UNKNOWN, 0);
 	else
 		finish(d, -1, ETIMEDOUT, i < d->started ? i : d->failed);
+}
+
+static void on_tlsa(void *arg, enum sotto_tlsa_answer answer, const char *host)
+{
+	struct sotto_dial *d = arg;
+
+	d->tlsa = NULL;
+	if (answer == SOTTO_TLSA_NONE)
+		step(d, false);
+	else
+		finish_early(d, answer == SOTTO_TLSA_SOME ? SOTTO_DIAL_TLSA : SOTTO_DIAL_TLSA_UNKNOWN, host);
+}
+
+/* Half of the time that is left; the other half is for connecting. */
+static unsigned tlsa_ms(const struct sotto_dial *d)
+{
+	uint64_t now = now_ms();
+
+	return d->end_ms > now ? (unsigned)(d->end_ms - now) / 2 : 0;
 }
 
 static void on_mx(void *arg, const struct sotto_mx_answer *answer)
@@ -229,6 +267,12 @@ static void on_mx(void *arg, const struct sotto_mx_answer *answer)
 	d->lookup = NULL;
 	d->answer = *answer;
 	d->error = answer->status;
+	if (d->dane && answer->n > 0) {
+		d->tlsa = sotto_tlsa_ask(d->base, d->mx, &d->answer, d->port, tlsa_ms(d), on_tlsa, d);
+		if (d->tlsa == NULL)
+			finish_early(d, SOTTO_DIAL_TLSA_UNKNOWN, NULL);
+		return;
+	}
 	step(d, false);
 }
 
@@ -293,6 +337,8 @@ struct sotto_dial *sotto_dial_mx(struct event_base *base, struct sotto_mx *mx, c
 	set_from(d, options->from4);
 	set_from(d, options->from6);
 	d->port = options->port != 0 ? options->port : SMTP_PORT;
+	d->dane = options->dane;
+	d->mx = mx;
 	d->lookup = sotto_mx_lookup(mx, domain, options->timeout_ms / 3 * 2, on_mx, d);
 	if (d->lookup == NULL) {
 		sotto_dial_cancel(d);
@@ -335,6 +381,10 @@ const char *sotto_dial_error(int error)
 		return "none of the domain's mail servers has an address";
 	case SOTTO_DIAL_BAD_NAME:
 		return "not a domain";
+	case SOTTO_DIAL_TLSA:
+		return "it has TLSA records (DANE)";
+	case SOTTO_DIAL_TLSA_UNKNOWN:
+		return "whether it has TLSA records (DANE) cannot be found out now";
 	default:
 		return strerror(error);
 	}

@@ -10,6 +10,7 @@
 #ifndef SOTTO_RUNTIME_DIAL_H
 #define SOTTO_RUNTIME_DIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -24,6 +25,8 @@ struct sotto_dial;	/* one attempt under way */
 #define SOTTO_DIAL_SELF SOTTO_MX_SELF
 #define SOTTO_DIAL_NO_ADDRESS SOTTO_MX_NO_ADDRESS
 #define SOTTO_DIAL_BAD_NAME SOTTO_MX_BAD_NAME
+#define SOTTO_DIAL_TLSA (-107)	/* dane: a host has TLSA records */
+#define SOTTO_DIAL_TLSA_UNKNOWN (-108)	/* dane: it could not be found out whether one has */
 
 struct sotto_dial_result {
 	int fd;		/* connected, non-blocking, close-on-exec, now the caller's; or -1 */
@@ -32,7 +35,10 @@ struct sotto_dial_result {
 	 * SOTTO_DIAL_…
 	 */
 	int error;
-	/* the MX's name, valid during the call; NULL: literal, address, or none was tried */
+	/*
+	 * The MX's name, valid during the call; NULL: literal, address, or none was tried. With
+	 * SOTTO_DIAL_TLSA… the host that it is about.
+	 */
 	const char *host;
 	struct sockaddr_storage peer;	/* connected to, or, on error, the one whose error it is */
 	socklen_t peer_len;	/* 0: none was tried */
@@ -57,6 +63,7 @@ struct sotto_dial_options {
 	const struct sockaddr *from4, *from6;
 	unsigned timeout_ms;	/* for everything together; DNS may take two thirds */
 	uint16_t port;	/* 0: 25 */
+	bool dane;	/* TLSA records are asked for first, and any or no answer ends it */
 };
 
 /* The MX of a domain, or an address literal. mx must live until done or cancel. NULL: no memory. */

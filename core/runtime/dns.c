@@ -120,6 +120,8 @@ static int data(const struct sotto_dns_reader *r, size_t at, size_t n, struct so
 			return 0;
 		memcpy(out->address, r->msg + at, n);
 		return 1;
+	case SOTTO_DNS_TLSA:
+		return 1;
 	case SOTTO_DNS_MX:
 		if (n < 2)
 			return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A reader of DNS replies (RFC 1035, 4.1): MX, A and AAAA records of the answer section, one after
- * the other.
+ * A reader of DNS replies (RFC 1035, 4.1): MX, A, AAAA and TLSA records of the answer section, one
+ * after the other.
  *
  * No heap, no descriptor, no clock. A reply is hostile until proved otherwise: the time to read one
  * is linear in its length (65,535 octets at most) but for a factor of 255 for compressed names, and
@@ -22,6 +22,7 @@
 #define SOTTO_DNS_A 1
 #define SOTTO_DNS_MX 15
 #define SOTTO_DNS_AAAA 28
+#define SOTTO_DNS_TLSA 52	/* RFC 6698; that there is one is all that is read of it */
 
 /* A host name as text, without a trailing dot: at most 253 characters and a NUL. */
 #define SOTTO_DNS_NAME 254
@@ -36,7 +37,7 @@ struct sotto_dns_reader {
 };
 
 struct sotto_dns_record {
-	uint16_t type;		/* SOTTO_DNS_A, SOTTO_DNS_AAAA or SOTTO_DNS_MX */
+	uint16_t type;		/* SOTTO_DNS_… */
 	uint16_t preference;	/* MX */
 	bool odd;		/* MX: its host is no host name; name is "" */
 	/* MX: the host in lower case; "" and not odd is the root (RFC 7505) */
@@ -51,7 +52,7 @@ struct sotto_dns_record {
 SOTTO_CHECKED int sotto_dns_begin(struct sotto_dns_reader *r, const uint8_t *msg, size_t len);
 
 /*
- * The next record of one of the three types; the others, and those of the wrong length, are passed
+ * The next record of one of these types; the others, and those of the wrong length, are passed
  * over. Returns 1 (out is filled), 0 (no more; out is zeroed), SOTTO_DNS_BROKEN (out is zeroed).
  */
 SOTTO_CHECKED int sotto_dns_next(struct sotto_dns_reader *r, struct sotto_dns_record *out);

@@ -22,6 +22,7 @@ struct sotto_mx {
 	struct event_base *base;
 	struct sotto_resolver *resolver;
 	bool (*own)(const struct sockaddr *);
+	int family;	/* 0: both */
 	LIST_HEAD(lookup_list, sotto_mx_lookup) lookups;
 };
 
@@ -92,7 +93,7 @@ static void on_address(void *arg, int status, const uint8_t *reply, size_t len)
 	if (status == 0) {
 		got = sotto_dns_begin(&reader, reply, len);
 		while (got == 0 && (got = sotto_dns_next(&reader, &record)) == 1) {
-			if (record.type != SOTTO_DNS_MX)
+			if (record.type == SOTTO_DNS_A || record.type == SOTTO_DNS_AAAA)
 				sotto_mx_host_add(q->host, &record);
 			got = 0;
 		}
@@ -104,21 +105,30 @@ static void on_address(void *arg, int status, const uint8_t *reply, size_t len)
 	answered(q->lookup);
 }
 
+static bool wants(const struct sotto_mx_lookup *l, int family)
+{
+	return l->mx->family == 0 || l->mx->family == family;
+}
+
 static void ask_addresses(struct sotto_mx_lookup *l)
 {
 	struct sotto_resolver *resolver = l->mx->resolver;
+	bool four = wants(l, AF_INET), six = wants(l, AF_INET6);
 	size_t n = l->hosts.n;
 
-	l->waiting += 2 * (unsigned)n;
+	l->waiting += (unsigned)n * (four + six);
 	for (size_t i = 0; i < n; i++) {
 		l->questions[i] = (struct address_question){ .lookup = l, .host = &l->hosts.at[i] };
-		l->hosts.at[i].waiting = 2;
+		l->hosts.at[i].waiting = (unsigned)four + six;
 	}
 	for (size_t i = 0; i < n; i++) {
 		const char *name = l->hosts.at[i].name;
+		struct address_question *q = &l->questions[i];
 
-		sotto_resolver_ask(resolver, name, SOTTO_DNS_AAAA, on_address, &l->questions[i]);
-		sotto_resolver_ask(resolver, name, SOTTO_DNS_A, on_address, &l->questions[i]);
+		if (six)
+			sotto_resolver_ask(resolver, name, SOTTO_DNS_AAAA, on_address, q);
+		if (four)
+			sotto_resolver_ask(resolver, name, SOTTO_DNS_A, on_address, q);
 	}
 }
 
@@ -202,7 +212,8 @@ static void begin(struct sotto_mx_lookup *l, const char *domain)
 
 	if (literal(domain, &r) == 1) {
 		sotto_mx_hosts_add(&l->hosts, "", 0);
-		sotto_mx_host_add(&l->hosts.at[0], &r);
+		if (wants(l, r.type == SOTTO_DNS_A ? AF_INET : AF_INET6))
+			sotto_mx_host_add(&l->hosts.at[0], &r);
 		event_active(l->wake, EV_TIMEOUT, 0);
 	} else if (sotto_dns_host_name(l->domain, domain) != 0) {
 		l->status = SOTTO_MX_BAD_NAME;
@@ -256,12 +267,18 @@ struct sotto_mx *sotto_mx_open(struct event_base *base, const struct sotto_mx_co
 	LIST_INIT(&mx->lookups);
 	mx->base = base;
 	mx->own = config != NULL && config->own != NULL ? config->own : sotto_own_address;
+	mx->family = config != NULL ? config->family : 0;
 	mx->resolver = sotto_resolver_open(base, config != NULL ? config->servers : NULL);
 	if (mx->resolver == NULL) {
 		free(mx);
 		return NULL;
 	}
 	return mx;
+}
+
+struct sotto_resolver *sotto_mx_resolver(struct sotto_mx *mx)
+{
+	return mx->resolver;
 }
 
 void sotto_mx_close(struct sotto_mx *mx)

@@ -21,6 +21,7 @@
 struct event_base;
 struct sotto_mx;
 struct sotto_mx_lookup;
+struct sotto_resolver;
 
 #define SOTTO_MX_ADDRESSES 10	/* of all hosts together */
 #define SOTTO_MX_HOST_ADDRESSES 4	/* of one host */
@@ -39,6 +40,7 @@ struct sotto_mx_config {
 	const char *servers;	/* "127.0.0.1:5353,[::1]:53"; NULL: /etc/resolv.conf */
 	/* is this address our host's? NULL: sotto_own_address */
 	bool (*own)(const struct sockaddr *);
+	int family;	/* AF_INET, AF_INET6: only such addresses are asked for; 0: both */
 };
 
 struct sotto_mx_address {
@@ -65,6 +67,9 @@ typedef void sotto_mx_done(void *arg, const struct sotto_mx_answer *answer);
  * config may be NULL; what it points to is needed during the call only. NULL: c-ares can't be had.
  */
 struct sotto_mx *sotto_mx_open(struct event_base *base, const struct sotto_mx_config *config);
+
+/* For further questions to the same name servers (tlsa.h). It stays the mx's. */
+struct sotto_resolver *sotto_mx_resolver(struct sotto_mx *mx);
 
 /* Cancels all lookups under way. NULL is nothing. */
 void sotto_mx_close(struct sotto_mx *mx);

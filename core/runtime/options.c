@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "core/runtime/addr.h"
 #include "core/runtime/version.h"
 
 static int complain(const char *what, const char *value)
@@ -75,7 +76,8 @@ int sotto_address_read(struct sockaddr_storage *out, socklen_t *len, const char 
 }
 
 /* Beyond what a letter could be: getopt says with optopt which of both was wrong. */
-enum word { NET = 256, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, REQUIRE, HELP, VERSION };
+enum word { NET = 256, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, REQUIRE,
+	    FROM, FAMILY, DANE, HELP, VERSION };
 
 static const struct option names[] = {
 	{ "net", required_argument, NULL, NET },
@@ -93,6 +95,9 @@ static const struct option names[] = {
 	{ "peer-addr", required_argument, NULL, PEER_ADDR },
 	{ "starttls", required_argument, NULL, STARTTLS },
 	{ "require", no_argument, NULL, REQUIRE },
+	{ "from", required_argument, NULL, FROM },
+	{ "family", required_argument, NULL, FAMILY },
+	{ "dane", no_argument, NULL, DANE },
 	{ "help", no_argument, NULL, HELP },
 	{ "version", no_argument, NULL, VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -103,7 +108,7 @@ static void print_help(void)
 	puts("usage: sotto-session accept  --net FD --mta FD\n"
 	     "       sotto-session accept  --net FD --backend unix:PATH|ADDRESS:PORT\n"
 	     "       sotto-session connect --net FD --mta FD [--peer NAME] [--domain NAME]\n"
-	     "       sotto-session connect --mta FD --to DOMAIN\n"
+	     "       sotto-session connect --mta FD --to DOMAIN [--from ADDRESS] [--family ipv4|ipv6] [--dane]\n"
 	     "One SMTP connection between two mail servers, sealed if the other side can (XSOTTO).\n"
 	     "Mail servers' adapters start it; see sotto-session(8) for all options.");
 }
@@ -117,6 +122,21 @@ static int read_word(const char *option, const char *value, const char *allowed)
 		return 0;
 	fprintf(stderr, "sotto-session: --%s takes %s, not '%s'; see sotto-session(8)\n", option, allowed, value);
 	return -1;
+}
+
+/* One of each family at most. */
+static int read_from(struct sotto_options *o, const char *value)
+{
+	struct sockaddr_storage address, *to;
+
+	if (sotto_addr_read(&address, value, 0) != 0)
+		return complain("--from takes an address in numbers, not", value);
+	sotto_addr_plain(&address);
+	to = address.ss_family == AF_INET ? &o->from4 : &o->from6;
+	if (to->ss_family != AF_UNSPEC)
+		return complain("--from is given twice for one family", value);
+	*to = address;
+	return 0;
 }
 
 static int read_one(struct sotto_options *o, int option, const char *value)
@@ -160,6 +180,14 @@ static int read_one(struct sotto_options *o, int option, const char *value)
 		return read_word("starttls", value, "keep");
 	case REQUIRE:
 		o->require = true;
+		return 0;
+	case FROM:
+		return read_from(o, value);
+	case FAMILY:
+		o->family = strcmp(value, "ipv4") == 0 ? AF_INET : AF_INET6;
+		return read_word("family", value, "ipv4|ipv6");
+	case DANE:
+		o->dane = true;
 		return 0;
 	case PEER_ADDR:
 		if (sotto_address_read(&o->peer_addr, &o->peer_addr_len, value) != 0)
@@ -206,6 +234,8 @@ static int check(const struct sotto_options *o)
 		return complain("--to belongs to connect", NULL);
 	if (o->role == SOTTO_CONNECT && o->backend != NULL)
 		return complain("--backend belongs to accept", NULL);
+	if (o->to == NULL && (o->from4.ss_family != AF_UNSPEC || o->from6.ss_family != AF_UNSPEC || o->family != 0 || o->dane))
+		return complain("--from, --family and --dane belong to --to", NULL);
 	if (o->net >= 0 && o->to != NULL)
 		return complain("--net and --to exclude each other", NULL);
 	if (o->mta >= 0 && o->backend != NULL)

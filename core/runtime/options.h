@@ -14,6 +14,9 @@ struct sotto_options {
 	int net, mta, ready;		/* descriptors, -1: not given */
 	const char *backend;		/* unix:PATH or ADDRESS:PORT, or NULL */
 	const char *to;			/* the domain to connect to, or NULL */
+	struct sockaddr_storage from4, from6;	/* --to: the local address for a peer of that family; AF_UNSPEC: the kernel's choice */
+	int family;			/* --to: AF_INET or AF_INET6, only that; 0: both */
+	bool dane;			/* --to: not where a mail server has TLSA records, or that can't be found out */
 	const char *peer;		/* the peer's host name as the adapter knows it, or NULL */
 	const char *domain;		/* the recipient domain as the adapter knows it, or NULL */
 	const char *conf, *state, *run, *adapter;

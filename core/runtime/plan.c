@@ -95,6 +95,9 @@ void sotto_plan_make(struct sotto_plan *out, const struct sotto_plan_for *f, con
 		out->identity_error = sotto_identity_load(c->identity, f->state);
 	c->has_identity = f->role == SOTTO_ACCEPT && out->identity_error == 0;
 	c->use = use_of(out, conf);
+	/* our mail server's own name is said to the peer all the same, and QUIT */
+	if (c->use == SOTTO_USE_OFF && f->native && !out->required)
+		c->use = SOTTO_USE_OBSERVE;
 	c->clear = out->required ? SOTTO_CLEAR_451 : f->native ? SOTTO_CLEAR_421 : SOTTO_CLEAR_PASS;
 	c->redial = f->redial;
 	c->hide_starttls = conf->skip_starttls && !f->keep_starttls;

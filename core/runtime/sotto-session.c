@@ -25,10 +25,12 @@
 #include "core/runtime/conf.h"
 #include "core/runtime/dial.h"
 #include "core/runtime/ends.h"
+#include "core/runtime/goodbye.h"
 #include "core/runtime/log.h"
 #include "core/runtime/mx.h"
 #include "core/runtime/options.h"
 #include "core/runtime/plan.h"
+#include "core/runtime/reach.h"
 #include "core/runtime/relay.h"
 #include "core/runtime/sandbox.h"
 #include "core/runtime/state.h"
@@ -36,7 +38,7 @@
 #define GO_MS 10000		/* for the adapter to let go, which is a matter of microseconds */
 #define BACKEND_MS 5000		/* for our mail server to take a connection */
 #define DIAL_MS 4000		/* all looking up and connecting together, before our mail server hears 421 */
-#define GOODBYE_MS 5000		/* for the other end to read a last line, however much it says meanwhile */
+#define OUT_OF_ORDER "421 4.3.0 Out of order at the moment; nothing was sent\r\n"
 
 enum { ORDERLY = 0, DISORDERLY = 1, USAGE = 2 };
 
@@ -49,10 +51,12 @@ struct job {
 	struct event_base *base;
 	struct event *term;
 	struct sotto_mx *mx;
+	struct sotto_dial *dial;
 	struct sotto_relay *relay;
 	struct sotto_account account;
 	struct sotto_plan plan;
 	char host[SOTTO_DNS_NAME];	/* --to: the MX that was connected to */
+	enum sotto_domain_offer learnt;	/* --to: what the daemon has been told of the domain */
 	uint8_t header[SOTTO_PROXY_MAX];
 	size_t header_len;
 	int exit_code;
@@ -91,6 +95,31 @@ static void load_conf(struct job *j)
 	(void)snprintf(j->conf_dir, sizeof(j->conf_dir), "%s", dirname(path));
 }
 
+/* ---- what is learnt of the domain that we connect to ---- */
+
+/* For the daemon, which is told by the file's new name in the folder. Where everything is off nothing is learnt. */
+static void note_domain(struct job *j, enum sotto_domain_offer what)
+{
+	int r;
+
+	if (j->options.to == NULL || what == j->learnt || j->conf.mode != SOTTO_MODE_OPPORTUNISTIC)
+		return;
+	j->learnt = what;
+	r = sotto_domain_note(j->options.state, j->options.to, what, (int64_t)time(NULL));
+	if (r != 0 && r != -EINVAL)	/* an address literal is no domain */
+		sotto_log_limited(j->options.state, "state-limit", LOG_WARNING,
+				  "%s: nothing can be remembered of domains: %s; see sotto-session(8), FILES", j->options.state, strerror(-r));
+}
+
+/* A peer that is not to be sealed with teaches nothing by what it offers. */
+static void note_report(struct job *j, const struct sotto_report *report, bool over)
+{
+	enum sotto_domain_offer what = sotto_reach_learnt(report, over);
+
+	if (what != SOTTO_DOMAIN_UNKNOWN)
+		note_domain(j, j->plan.avoided || j->plan.excluded ? SOTTO_DOMAIN_NO : what);
+}
+
 /* ---- one session ---- */
 
 static void on_progress(void *arg, const struct sotto_report *report)
@@ -98,6 +127,7 @@ static void on_progress(void *arg, const struct sotto_report *report)
 	struct job *j = arg;
 
 	sotto_account_progress(&j->account, report);
+	note_report(j, report, false);
 }
 
 /* The role accept makes no connection once it has its ends: it is as narrow as can be from the start. */
@@ -121,6 +151,7 @@ static void on_done(void *arg, const struct sotto_relay_end *end)
 
 	j->relay = NULL;
 	j->exit_code = end->orderly ? ORDERLY : DISORDERLY;
+	note_report(j, end->report, true);
 	sotto_account_close(&j->account, end);
 	event_base_loopbreak(j->base);
 }
@@ -139,6 +170,7 @@ static void open_account(struct job *j)
 	a->state = j->options.state;
 	a->run = j->options.run;
 	a->required = p->required;
+	a->native = p->session.clear == SOTTO_CLEAR_421;
 	a->avoided = p->avoided;
 	a->offered_before = p->offered_before;
 	a->remembers_keys = j->conf.pin != SOTTO_PIN_OFF;
@@ -159,6 +191,8 @@ static void make_plan(struct job *j)
 	};
 
 	sotto_plan_make(&j->plan, &f, &j->conf, (int64_t)time(NULL), err, sizeof(err));
+	if (o->to != NULL)
+		sotto_reach_name(j->plan.session.peer_name, j->host, &j->ends.peer, j->ends.peer_len);
 	if (j->plan.identity_error != 0 && j->conf.mode != SOTTO_MODE_OFF)
 		sotto_log_limited(o->state, "identity-limit", LOG_WARNING, "%s/identity: we show no identity key: %s; see sotto-session(8), FILES",
 				  o->state, strerror(-j->plan.identity_error));
@@ -217,48 +251,40 @@ static void drop_session(struct job *j)
 		sotto_live_remove(&j->account.file);
 }
 
-static int64_t now_ms(void)
+static void on_connected(struct job *j, const struct sotto_dial_result *r)
 {
-	struct timespec t;
+	socklen_t len = sizeof(j->ends.local);
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* A last line to one end, which is given a moment to read it. */
-static void say_goodbye(int fd, const char *text)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t end = now_ms() + GOODBYE_MS, left = GOODBYE_MS;
-	char scratch[1024];
-
-	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)shutdown(fd, SHUT_WR);
-	while (left > 0 && poll(&p, 1, (int)left) > 0 && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0)
-		left = end - now_ms();
-	(void)close(fd);
+	j->ends.net = r->fd;
+	j->ends.peer = r->peer;
+	j->ends.peer_len = r->peer_len;
+	if (getsockname(r->fd, (struct sockaddr *)&j->ends.local, &len) != 0)
+		memset(&j->ends.local, 0, sizeof(j->ends.local));
+	(void)snprintf(j->host, sizeof(j->host), "%s", r->host != NULL ? r->host : "");
+	prepare_session(j);
+	if (j->plan.avoided || j->plan.excluded)
+		note_domain(j, SOTTO_DOMAIN_NO);
+	start_session(j);
+	if (j->relay == NULL)
+		sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
 }
 
 static void on_dialled(void *arg, const struct sotto_dial_result *r)
 {
 	struct job *j = arg;
-	char line[600];
-	socklen_t len = sizeof(j->ends.local);
+	char line[SOTTO_REACH_LINE], name[SOTTO_PEER_NAME];
 
+	j->dial = NULL;
 	if (r->fd >= 0) {
-		j->ends.net = r->fd;
-		j->ends.peer = r->peer;
-		j->ends.peer_len = r->peer_len;
-		if (getsockname(r->fd, (struct sockaddr *)&j->ends.local, &len) != 0)
-			memset(&j->ends.local, 0, sizeof(j->ends.local));
-		(void)snprintf(j->host, sizeof(j->host), "%s", r->host != NULL ? r->host : "");
-		prepare_session(j);
-		start_session(j);
+		on_connected(j, r);
 		return;
 	}
-	sotto_log(LOG_NOTICE, "connect peer=unknown outcome=none cause=\"%s\" domain=%.255s", sotto_dial_error(r->error), j->options.to);
-	(void)snprintf(line, sizeof(line), "421 4.4.1 No connection for %.255s: %s\r\n", j->options.to, sotto_dial_error(r->error));
-	say_goodbye(j->ends.mta, line);
+	sotto_reach_name(name, r->host, &r->peer, r->peer_len);
+	sotto_log(LOG_NOTICE, "connect peer=%s outcome=none cause=\"%s\" domain=%.255s", name[0] != '\0' ? name : "unknown",
+		  sotto_dial_error(r->error), j->options.to);
+	note_domain(j, SOTTO_DOMAIN_NO);
+	sotto_reach_line(line, j->options.to, r);
+	sotto_goodbye(j->ends.mta, line);
 	j->exit_code = DISORDERLY;
 	event_base_loopbreak(j->base);
 }
@@ -288,7 +314,7 @@ static int prepare_loop(struct job *j)
 	if (j->term == NULL || event_add(j->term, NULL) != 0)
 		return -1;
 	if (j->options.to != NULL)
-		j->mx = sotto_mx_open(j->base, NULL);	/* reads files that the sandbox hides */
+		j->mx = sotto_mx_open(j->base, &(struct sotto_mx_config){ .family = j->options.family });	/* reads files that the sandbox hides */
 	return j->options.to != NULL && j->mx == NULL ? -1 : 0;
 }
 
@@ -321,13 +347,21 @@ static int wait_for_go(int ready)
 
 static int begin(struct job *j)
 {
-	struct sotto_dial_options dial = { .timeout_ms = DIAL_MS };
+	const struct sotto_options *o = &j->options;
+	struct sotto_dial_options dial = { .timeout_ms = DIAL_MS, .dane = o->dane };
 
 	if (j->options.to == NULL) {
 		start_session(j);
 		return 0;
 	}
-	return sotto_dial_mx(j->base, j->mx, j->options.to, &dial, on_dialled, j) != NULL ? 0 : -1;
+	if (o->from4.ss_family != AF_UNSPEC)
+		dial.from4 = (const struct sockaddr *)&o->from4;
+	if (o->from6.ss_family != AF_UNSPEC)
+		dial.from6 = (const struct sockaddr *)&o->from6;
+	j->dial = sotto_dial_mx(j->base, j->mx, o->to, &dial, on_dialled, j);
+	if (j->dial == NULL)
+		sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
+	return j->dial != NULL ? 0 : -1;
 }
 
 static int find_ends(struct job *j)
@@ -345,7 +379,7 @@ static int find_ends(struct job *j)
 	sotto_log(LOG_ERR, "%s", err);
 	/* an adapter that waits for our octet still has the connection, and goes on without us */
 	if (j->options.ready < 0)
-		say_goodbye(j->ends.net, "421 4.3.2 Our mail server cannot be reached at the moment\r\n");
+		sotto_goodbye(j->ends.net, "421 4.3.2 Our mail server cannot be reached at the moment\r\n");
 	return DISORDERLY;
 }
 
@@ -358,6 +392,8 @@ static int run(struct job *j)
 	load_conf(j);
 	if (prepare_loop(j) != 0) {
 		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
+		if (j->options.to != NULL && j->options.ready < 0)
+			sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
 		return DISORDERLY;
 	}
 	enter_sandbox(j);
@@ -383,6 +419,7 @@ int main(int argc, char **argv)
 		return USAGE;
 	sotto_log_open("sotto-session", j.options.log_stderr);
 	r = run(&j);
+	sotto_dial_cancel(j.dial);
 	sotto_mx_close(j.mx);
 	if (j.term != NULL)
 		event_free(j.term);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Small files in folders of ours: read whole, or replaced whole by one written aside. For state.c, live.c and identity.c.
+ * Small files in folders of ours: read whole, or replaced whole by one written aside. For state.c, state-domain.c, live.c, identity.c and hop.c.
  *
  * Nothing waits: no lock is waited for, no fsync, a FIFO or a device is no file, and no link is followed. All it needs of the
  * kernel is openat, read, write, close, fstat and fstatat, renameat, unlinkat, mkdirat and getdents64. libc only; no heap, but
@@ -55,5 +55,8 @@ const char *sotto_folder_next(struct sotto_folder *f);
 
 /* Where a folder has more than bound files, removes the tenth of them that was written longest ago. */
 void sotto_folder_prune(int folder, size_t bound);
+
+/* For whoever has just put a new file into a folder: one in 256 of them prunes it. */
+void sotto_folder_grown(int folder, size_t bound);
 
 #endif

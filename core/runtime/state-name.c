@@ -76,3 +76,18 @@ int sotto_name_of_host(char out[SOTTO_FILE_NAME], const char *host)
 	memcpy(out, host, n + 1);
 	return 0;
 }
+
+int sotto_name_of_domain(char out[SOTTO_FILE_NAME], const char *domain)
+{
+	char lower[HOST_MAX + 2];
+	size_t n = strnlen(domain, sizeof(lower));
+
+	if (n > 0 && domain[n - 1] == '.')
+		n--;
+	if (n >= sizeof(lower))
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		lower[i] = (char)(domain[i] >= 'A' && domain[i] <= 'Z' ? domain[i] - 'A' + 'a' : domain[i]);
+	lower[n] = '\0';
+	return sotto_name_of_host(out, lower);
+}

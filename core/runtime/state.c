@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/runtime/state-file.h"
@@ -55,17 +54,6 @@ void sotto_state_load(const char *dir, const struct sotto_state_key *key, struct
 		memset(out, 0, sizeof(*out));
 }
 
-/* To list a folder costs more than to save a file: one new file in 256 pays for it, and nobody can tell which. */
-static bool one_in_256(void)
-{
-	struct timespec now = { 0 };
-	uint32_t mix;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	mix = ((uint32_t)now.tv_nsec ^ (uint32_t)getpid() << 16) * 2654435769U;
-	return mix >> 24 == 0;
-}
-
 int sotto_state_save(const char *dir, const struct sotto_state_key *key, const struct sotto_peer_state *s)
 {
 	struct sotto_text_out text;
@@ -83,8 +71,8 @@ int sotto_state_save(const char *dir, const struct sotto_state_key *key, const s
 	if (folder < 0)
 		return folder;
 	rc = sotto_file_replace(folder, name, text.at, text.n, &created);
-	if (rc == 0 && created && one_in_256())
-		sotto_folder_prune(folder, SOTTO_STATE_FILES);
+	if (rc == 0 && created)
+		sotto_folder_grown(folder, SOTTO_STATE_FILES);
 	close(folder);
 	return rc;
 }

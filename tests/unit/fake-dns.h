@@ -20,6 +20,9 @@
 #include <unistd.h>
 
 #define FAKE_UDP 1232
+#ifndef FAKE_DNS_PORT
+#define FAKE_DNS_PORT 0	/* any that is free */
+#endif
 
 struct fake_msg {
 	size_t n, question;	/* its length, and where its question ends */
@@ -260,7 +263,7 @@ static inline void fake_dns_start(struct fake_dns *dns, struct event_base *base,
 
 	*dns = (struct fake_dns){ .zone = zone };
 	for (int tries = 0; dns->listener == NULL && tries < 50; tries++) {
-		at.sin_port = 0;
+		at.sin_port = htons(FAKE_DNS_PORT);
 		dns->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (bind(dns->fd, (struct sockaddr *)&at, sizeof at) != 0 ||
 		    getsockname(dns->fd, (struct sockaddr *)&at, &len) != 0)

@@ -591,6 +591,113 @@ static void silent_domains_do_not_hold_up_the_others(void **state)
 	}
 }
 
+/* ---- DANE ------------------------------------------------------------------------------------ */
+
+static void make_tlsa(struct fake_msg *m, unsigned type)
+{
+	static const uint8_t data[35] = { 3, 1, 1 };
+
+	if (type != 52)
+		return;
+	fake_head(m, type, sizeof data);
+	fake_put(m, data, sizeof data);
+}
+
+static void make_broken(struct fake_msg *m, unsigned type)
+{
+	if (type == 52)
+		fake_head(m, type, 1000);
+}
+
+/* One MX after the other, each with what is said of its TLSA records. */
+static void ask_dane(struct lab *lab, const struct fake_rr said[2], unsigned timeout_ms)
+{
+	struct sotto_dial_options options = { .timeout_ms = timeout_ms, .port = lab->port, .dane = true };
+	char names[2][64];
+	struct fake_rr with[] = {
+		{ "dane.org", FAKE_MX, 10, "live.example.org", NULL },
+		{ "dane.org", FAKE_MX, 20, "refusing.example.org", NULL },
+		{ "live.example.org", FAKE_A, 0, LIVE, NULL },
+		{ "refusing.example.org", FAKE_A, 0, REFUSING, NULL },
+		{ "elsewhere.org", FAKE_EMPTY, 0, NULL, NULL },
+		said[0], said[1], { NULL, FAKE_EMPTY, 0, NULL, NULL },
+	};
+
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(names[i], sizeof names[i], "_%u._tcp.%s", lab->port,
+			       i == 0 ? "live.example.org" : "refusing.example.org");
+		with[5 + i].name = said[i].what != FAKE_A ? names[i] : "unused.org";
+	}
+	lab->dns.zone = with;
+	lab->r = (struct result){ .lab = lab };
+	wait_for(lab, sotto_dial_mx(lab->base, lab->mx, "dane.org", &options, on_done, &lab->r));
+	/* what was asked in vain is over before its zone is */
+	lab->dns.zone = zone;
+}
+
+static void only_where_no_host_has_tlsa_records_is_one_connected_to(void **state)
+{
+	static const struct fake_rr none = { .what = FAKE_EMPTY }, no_name = { .what = FAKE_A, .data = LIVE },
+		some = { .what = FAKE_RAW, .make = make_tlsa }, broken = { .what = FAKE_RAW, .make = make_broken },
+		failed = { .what = FAKE_RCODE, .pref = 2 }, alias = { .what = FAKE_CNAME, .data = "elsewhere.org" };
+	const struct {
+		struct fake_rr said[2];
+		int error;
+		const char *host;
+	} cases[] = {
+		{ { none, none }, 0, "live.example.org" },
+		{ { no_name, no_name }, 0, "live.example.org" },
+		{ { alias, none }, 0, "live.example.org" },
+		{ { some, none }, SOTTO_DIAL_TLSA, "live.example.org" },
+		{ { no_name, some }, SOTTO_DIAL_TLSA, "refusing.example.org" },
+		{ { broken, none }, SOTTO_DIAL_TLSA_UNKNOWN, "live.example.org" },
+		{ { none, failed }, SOTTO_DIAL_TLSA_UNKNOWN, "refusing.example.org" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		ask_dane(*state, cases[i].said, 60000);
+		if (cases[i].error == 0)
+			expect_connected(&((struct lab *)*state)->r, cases[i].host, LIVE);
+		else
+			expect_error(&((struct lab *)*state)->r, cases[i].error, cases[i].host, "none");
+	}
+}
+
+static void a_question_without_an_answer_ends_in_time(void **state)
+{
+	static const struct fake_rr said[2] = { { .what = FAKE_SILENT }, { .what = FAKE_EMPTY } };
+	uint64_t start = now_ms();
+
+	ask_dane(*state, said, 600);
+	expect_error(&((struct lab *)*state)->r, SOTTO_DIAL_TLSA_UNKNOWN, "live.example.org", "none");
+	assert_in_range(now_ms() - start, 250, GENEROUS_S * 1000);
+}
+
+static void nobody_asks_without_being_told_to(void **state)
+{
+	struct lab *lab = *state;
+
+	lab->dns.questions = 0;
+	expect_connected(dial_mx(lab, "live.org", 60000), "live.example.org", LIVE);
+	assert_int_equal(lab->dns.questions, 3);	/* MX, A, AAAA */
+}
+
+static void one_family_alone_is_asked_for_and_tried(void **state)
+{
+	struct lab *lab = *state;
+	struct sotto_mx_config config = { .own = ours, .family = AF_INET6, .servers = lab->dns.servers };
+
+	sotto_mx_close(lab->mx);
+	lab->mx = sotto_mx_open(lab->base, &config);
+	assert_non_null(lab->mx);
+	lab->dns.questions = 0;
+	expect_error(dial_mx(lab, "live.org", 60000), SOTTO_DIAL_NO_ADDRESS, "", "none");
+	assert_int_equal(lab->dns.questions, 2);
+	expect_error(dial_mx(lab, LITERAL(LIVE), 60000), SOTTO_DIAL_NO_ADDRESS, "", "none");
+	if (lab->live6 >= 0)
+		expect_connected(dial_mx(lab, "six-then-live.org", 60000), "six.org", "::1");
+}
+
 #define LAB(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -615,6 +722,10 @@ int main(void)
 		LAB(cancel_at_any_time_is_silent),
 		LAB(the_callee_may_dial_again),
 		LAB(silent_domains_do_not_hold_up_the_others),
+		LAB(only_where_no_host_has_tlsa_records_is_one_connected_to),
+		LAB(a_question_without_an_answer_ends_in_time),
+		LAB(nobody_asks_without_being_told_to),
+		LAB(one_family_alone_is_asked_for_and_tried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,37 @@ static void test_each_option_is_read(void **state)
 	assert_false(o.log_stderr);
 }
 
+static void test_how_a_domain_is_connected_to_is_read(void **state)
+{
+	struct sotto_options o;
+	struct sockaddr_in *four = (struct sockaddr_in *)&o.from4;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&o.from6;
+
+	(void)state;
+	good(&o, "connect --mta 4 --to example.org");
+	assert_int_equal(o.from4.ss_family, AF_UNSPEC);
+	assert_int_equal(o.from6.ss_family, AF_UNSPEC);
+	assert_int_equal(o.family, 0);
+	assert_false(o.dane);
+	good(&o, "connect --mta 4 --to example.org --from 2001:db8::1 --from 192.0.2.1 --family ipv6 --dane");
+	assert_int_equal(four->sin_family, AF_INET);
+	assert_int_equal(ntohl(four->sin_addr.s_addr), 0xc0000201);
+	assert_int_equal(six->sin6_family, AF_INET6);
+	assert_int_equal(six->sin6_addr.s6_addr[15], 1);
+	assert_int_equal(o.family, AF_INET6);
+	assert_true(o.dane);
+	good(&o, "connect --mta 4 --to example.org --family ipv4 --from ::ffff:192.0.2.1");
+	assert_int_equal(o.family, AF_INET);
+	assert_int_equal(four->sin_family, AF_INET);
+	wrong("connect --mta 4 --to example.org --from 192.0.2.1 --from 192.0.2.2", "twice for one family: 192.0.2.2");
+	wrong("connect --mta 4 --to example.org --from localhost", "not: localhost");
+	wrong("connect --mta 4 --to example.org --from 192.0.2.1:25", "not: 192.0.2.1:25");
+	wrong("connect --mta 4 --to example.org --family ipv5", "ipv4|ipv6, not 'ipv5'");
+	wrong("connect --net 3 --mta 4 --from 192.0.2.1", "belong to --to");
+	wrong("connect --net 3 --mta 4 --family ipv4", "belong to --to");
+	wrong("accept --net 3 --mta 4 --dane", "belong to --to");
+}
+
 static void test_each_usage_error_is_said_in_one_sentence(void **state)
 {
 	(void)state;
@@ -250,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_not_given_has_its_default),
 		cmocka_unit_test(test_each_option_is_read),
+		cmocka_unit_test(test_how_a_domain_is_connected_to_is_read),
 		cmocka_unit_test(test_each_usage_error_is_said_in_one_sentence),
 		cmocka_unit_test(test_odd_values_are_said_with_the_value),
 		cmocka_unit_test(test_unknown_and_incomplete_options_are_named),

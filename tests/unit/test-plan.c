@@ -169,6 +169,10 @@ static void a_peer_in_avoidance_is_passed_through_unless_required(void **state)
 	save(l, NULL, &s);
 	assert_int_equal(plan(l)->use, SOTTO_USE_OFF);
 	assert_true(l->plan.avoided);
+	/* with a mail server that goes on natively the peer hears an EHLO and a QUIT */
+	l->f.native = true;
+	assert_int_equal(plan(l)->use, SOTTO_USE_OBSERVE);
+	assert_int_equal(l->plan.session.clear, SOTTO_CLEAR_421);
 	l->f.require = true;
 	assert_int_equal(plan(l)->use, SOTTO_USE_SEAL);
 }
