@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What sotto-policyd knows of recipient domains, in memory, so that a lookup is answered from there: what is remembered of them
+ * (state-domain.h; the folder is read at the start and watched from then on), who is listed in the files require and exclude, which address
+ * of the loopback hop a domain has, and which connections wait until it is known what the domain offers.
+ */
+#ifndef SOTTO_POSTFIX_DOMAINS_H
+#define SOTTO_POSTFIX_DOMAINS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/crypto/memory.h"
+#include "core/runtime/state-domain.h"
+
+#define SOTTO_DOMAINS_MAX 50000		/* more are not known: their mail goes natively */
+#define SOTTO_DOMAIN_TEXT 256
+
+struct event_base;
+struct sotto_domains;
+struct sotto_held;	/* hop-service.c's */
+
+struct sotto_domain {
+	struct sotto_domain *next;
+	struct sotto_domain_state state;
+	unsigned listed_at;		/* the generation of the lists that required and excluded are of */
+	bool required, excluded;
+	bool tls;			/* at the last look, its native TLS policy was more than the hop can do */
+	bool asked;			/* a session is finding out what it offers */
+	int64_t claimed;		/* when its address was last claimed; 0: never */
+	struct in_addr address;
+	struct sotto_held *held;
+	char name[];			/* lower case, no dot at the end */
+};
+
+struct sotto_domains_config {
+	const char *state;		/* the folder that domains/ is in */
+	const char *conf_dir;		/* where require and exclude are */
+	void (*learnt)(void *arg, struct sotto_domain *d);	/* what is remembered of it has changed */
+	void (*conf_changed)(void *arg);	/* something in conf_dir has; the lists are looked at again by themselves */
+	void *arg;
+};
+
+/* NULL: no memory, or no inotify to be had; errno says which. Without the folder domains/, which is made, nothing is remembered. */
+struct sotto_domains *sotto_domains_open(struct event_base *base, const struct sotto_domains_config *config);
+void sotto_domains_close(struct sotto_domains *d);	/* NULL is nothing; nothing may be held any more */
+
+/*
+ * The domain of a name in any case, with or without a dot at its end; made where it isn't known. NULL: no domain (state-name.h), or there are
+ * too many. Valid until close. Its required and excluded are those of the files as they are now.
+ */
+struct sotto_domain *sotto_domains_get(struct sotto_domains *d, const char *name, size_t len);
+
+/* The domain that has this address of the hop, as far as it is known here; or NULL. */
+struct sotto_domain *sotto_domains_at(const struct sotto_domains *d, struct in_addr address);
+
+/* Reads all of it again. */
+void sotto_domains_reload(struct sotto_domains *d);
+
+#endif
