@@ -4,3 +4,4 @@
 SITE_SRC = $(wildcard plugins/postfix-policy/site*.c)
 
 $(B)/tests/test-postfix-site: WITH = $(SITE_SRC)
+$(B)/tests/test-postfix-site-child: WITH = plugins/postfix-policy/site-child.c

@@ -19,6 +19,7 @@
 
 #include "plugins/postfix-policy/site-ask.h"
 #include "plugins/postfix-policy/site.h"
+#include "tests/unit/fake-dns.h"
 
 #define GENEROUS_S 20
 
@@ -455,14 +456,46 @@ static void a_hanging_table_is_answered_no_in_time(void **state)
 	assert_non_null(strstr(r.why, "in time"));
 }
 
-static void a_password_for_the_domain_is_refused(void **state)
+static const struct fake_rr zone[] = {
+	{ "plain.example", FAKE_MX, 10, "mx.plain.example", NULL },
+	{ "mx.plain.example", FAKE_A, 0, "192.0.2.10", NULL },
+	{ "auth.example", FAKE_MX, 10, "mx.plain.example", NULL },
+	{ "host.example", FAKE_MX, 10, "mx.host.example", NULL },
+	{ "mx.host.example", FAKE_A, 0, "192.0.2.11", NULL },
+	{ "discard.example", FAKE_MX, 10, "mx.discard.example", NULL },
+	{ "mx.discard.example", FAKE_A, 0, "192.0.2.12", NULL },
+	{ "pix.example", FAKE_MX, 10, "mx.plain.example", NULL },
+	{ "pix.example", FAKE_MX, 20, "mx.pix.example", NULL },
+	{ "mx.pix.example", FAKE_AAAA, 0, "2001:db8::13", NULL },
+	{ "mute.example", FAKE_SILENT, 0, NULL, NULL },
+	{ NULL, FAKE_EMPTY, 0, NULL, NULL },
+};
+
+static void passwords_and_workarounds_of_a_host_are_refused(void **state)
 {
 	struct lab *l = *state;
+	struct fake_dns dns = { .zone = zone };
 
-	put(l, "s", "auth.example me:secret\n");
-	conf(l, "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = hash:@/s\n");
+	fake_dns_start(&dns, l->base, zone);
+	sotto_site_paths.dns = dns.servers;
+	put(l, "s", "auth.example me:secret\nmx.host.example me:secret\n");
+	put(l, "d", "192.0.2.12 chunking\n");
+	put(l, "x", "2001:db8::13 disable_esmtp\n");
+	conf(l, "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = hash:@/s\nsmtp_discard_ehlo_keyword_address_maps = hash:@/d\n"
+		"smtp_pix_workaround_maps = hash:@/x\n");
 	assert_true(opened(l)->usable);
+	assert_true(checked(l, "plain.example", 5000).allowed);
 	assert_non_null(strstr(checked(l, "auth.example", 5000).why, "smtp_sasl_password_maps"));
+	assert_non_null(strstr(checked(l, "host.example", 5000).why, "smtp_sasl_password_maps"));
+	assert_non_null(strstr(checked(l, "discard.example", 5000).why, "smtp_discard_ehlo"));
+	assert_non_null(strstr(checked(l, "pix.example", 5000).why, "smtp_pix"));
+	assert_false(checked(l, "mute.example", 200).allowed);
+	reread(l, "smtp_sasl_password_maps = hash:@/s\nmyhostname = passwords.not.used\n");
+	dns.questions = 0;
+	assert_true(checked(l, "auth.example", 5000).allowed);
+	assert_int_equal(dns.questions, 0);
+	fake_dns_stop(&dns);
+	sotto_site_paths.dns = NULL;
 }
 
 static void a_cancelled_question_has_no_answer(void **state)
@@ -491,7 +524,7 @@ int main(void)
 		T(lists_are_read_as_postfix_reads_them), T(transport_maps_decide_by_domain_parents_and_star),
 		T(many_domains_are_one_question_and_not_asked_again), T(a_changed_file_is_noticed),
 		T(postconf_failing_is_not_usable_and_the_environment_is_clean), T(policies_that_the_hop_would_not_keep_are_refused),
-		T(a_hanging_table_is_answered_no_in_time), T(a_password_for_the_domain_is_refused), T(a_cancelled_question_has_no_answer),
+		T(a_hanging_table_is_answered_no_in_time), T(passwords_and_workarounds_of_a_host_are_refused), T(a_cancelled_question_has_no_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
