@@ -144,3 +144,43 @@ def tidy(lab):
         for hints in server.host.path("/var/spool/exim4/db").glob("*"):
             hints.unlink() if hints.is_file() else shutil.rmtree(hints)
     assert not any(panic.values()), panic
+
+
+# ---- Postfix: hosts of the same lab, started where a test first wants one ----
+
+POSTFIXES = {"f": "bookworm", "g": "trixie", "h": "bookworm"}
+POSTFIX_VERSIONS = {"bookworm": "3.7", "trixie": "3.10"}
+
+
+def name_of(letter):
+    return f"postfix {POSTFIX_VERSIONS[POSTFIXES[letter]]}" if letter in POSTFIXES else f"exim {VERSIONS[RELEASES[letter]]}"
+
+
+@pytest.fixture(scope="session")
+def postfixes(lab, sealing):
+    """f and h with Postfix 3.7, g with 3.10, all with Sotto."""
+    lab.prepare(*{("postfix", release) for release in POSTFIXES.values()})
+    made = {}
+    for letter, release in POSTFIXES.items():
+        server = lab.mail_host("postfix", release, letter, ["anna", "bert", "carl"])
+        if sealing:
+            server.install_sotto()
+            server.sotto = True
+        server.start()
+        made[letter] = server
+    return made
+
+
+POSTFIX_PAIRS = [("f", "h"), ("f", "g"), ("g", "f"), ("f", "a"), ("g", "c"), ("a", "g"), ("c", "f")]
+
+
+@pytest.fixture(params=POSTFIX_PAIRS, ids=lambda pair: "-to-".join(name_of(letter).replace(" ", "") for letter in pair))
+def mixed(lab, postfixes, request):
+    """(origin, target), at least one of them Postfix."""
+    return tuple(lab.servers[letter] for letter in request.param)
+
+
+@pytest.fixture(params=["f", "g"], ids=lambda letter: POSTFIX_VERSIONS[POSTFIXES[letter]])
+def postfix(postfixes, request):
+    """One of each version."""
+    return postfixes[request.param]

@@ -21,6 +21,7 @@ class MailServer:
 
     kind = ""               # a kind of root.py
     adapter_user = ""       # who owns Sotto's state
+    run_mode = "700"        # of /run/sotto
     log_path = ""           # the mail server's own log, in the root
 
     def __init__(self, host, domain, release):
@@ -76,6 +77,11 @@ class MailServer:
             os.chown(home, uid, uid)
         self.host.write("/etc/passwd", passwd)
 
+    @property
+    def log_folder(self):
+        """The folder whose changes tell that the log has grown."""
+        return self.host.path(self.log_path).parent
+
     def log(self):
         return self.host.read(self.log_path).decode(errors="replace").splitlines()
 
@@ -124,7 +130,7 @@ class MailServer:
         def there():
             found = [line for line in self.log()[after:] if re.search(pattern, line)]
             return found if len(found) >= count else None
-        return wait.until(there, [self.host.path(self.log_path).parent], seconds,
+        return wait.until(there, [self.log_folder], seconds,
                           lambda: f"/{pattern}/ in the log of {self.name}, which ends:\n" + "\n".join(self.log()[-12:]))
 
     def await_sotto(self, pattern, after=0, seconds=PATIENCE, count=1):
@@ -136,15 +142,15 @@ class MailServer:
                           lambda: f"/{pattern}/ from Sotto on {self.name}, which said:\n" + "\n".join(self.sotto_log()[-12:]))
 
     def sotto_log(self):
-        return [line for line in self.host.syslog() if "sotto" in line.partition(":")[0]]
+        return [line for line in self.host.syslog() if line.startswith("sotto-")]
 
     def install_sotto(self, staged=STAGED):
         """What the package would do: the files, and the folders that belong to the mail server's user."""
         if not staged.is_dir():
             raise Failed(f"there is no {staged}; `make staged` makes it")
         subprocess.run(["cp", "-a", "--no-preserve=ownership", f"{staged}/.", str(self.host.path("/"))], check=True)
-        for folder in ("/var/lib/sotto", "/run/sotto"):
-            self.host.run(["install", "-d", "-m", "700", "-o", self.adapter_user, folder])
+        for folder, mode in (("/var/lib/sotto", "700"), ("/run/sotto", self.run_mode)):
+            self.host.run(["install", "-d", "-m", mode, "-o", self.adapter_user, folder])
 
     def enable_sotto(self):
         self.set_sotto_lines(True)
@@ -158,7 +164,7 @@ class MailServer:
 
     def forget(self):
         """Removes what Sotto remembers of its peers (not its identity key), as a new installation would not have it."""
-        for folder in ("/var/lib/sotto/peers", "/var/lib/sotto/names", "/run/sotto/peers"):
+        for folder in ("/var/lib/sotto/peers", "/var/lib/sotto/names", "/run/sotto/peers", "/var/lib/sotto/domains"):
             shutil.rmtree(self.host.path(folder), ignore_errors=True)
 
     @contextlib.contextmanager
@@ -300,5 +306,7 @@ class Exim(MailServer):
                    lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
 
 
-KINDS = {"exim": Exim}
+from .mailserver_postfix import Postfix     # noqa: E402 (it is made of what stands above)
+
+KINDS = {"exim": Exim, "postfix": Postfix}
 

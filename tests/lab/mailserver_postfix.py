@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: ISC
+"""Debian's Postfix in the lab, as its package sets it up for an internet site, with chrooted services; and Sotto switched on by its own script."""
+
+import contextlib
+import json
+import os
+import subprocess
+
+from . import wait
+from .mailserver import PATIENCE, MailServer
+from .paths import Failed
+
+SCRIPT = "/usr/libexec/sotto/sotto-postfix"
+DAEMON = "/usr/libexec/sotto/sotto-policyd"
+SPOOL = "/var/spool/postfix"
+QUEUES = ("maildrop", "incoming", "active", "deferred", "hold")
+
+
+class Postfix(MailServer):
+    """3.7 on Debian 12, 3.10 on Debian 13."""
+
+    kind = "postfix"
+    adapter_user = "_sotto"
+    run_mode = "711"
+    # As with Exim: what cannot be read on the wire cannot be read because of Sotto, and not of STARTTLS.
+    NO_STARTTLS = {"smtpd_tls_security_level": "none"}
+
+    def __init__(self, host, domain, release):
+        super().__init__(host, domain, release)
+        self.settings = {"myhostname": self.name, "myorigin": domain, "home_mailbox": "Maildir/",
+                         "mydestination": f"{domain}, six.{domain}, mid.{domain}, {self.name}, localhost", **self.NO_STARTTLS}
+        self.daemon = None
+        self.daemon_options = []
+
+    @property
+    def version(self):
+        return self.host.run(["postconf", "-h", "mail_version"]).stdout.decode().strip()
+
+    @property
+    def log_folder(self):
+        return self.host.folder
+
+    def log(self):
+        return [line for line in self.host.syslog() if line.startswith("postfix/")]
+
+    def postconf(self, *words):
+        return self.host.run(["postconf", *words]).stdout.decode()
+
+    def configure(self):
+        self.host.write("/etc/mailname", self.name + "\n")
+        self.postconf("-e", *(f"{key}={value}" for key, value in self.settings.items()))
+        self.host.run(["newaliases"])
+
+    def add_users(self, *names):
+        super().add_users(*names)
+
+    def install_sotto(self, **how):
+        passwd = self.host.read("/etc/passwd").decode()
+        if "\n_sotto:" not in passwd:
+            self.host.write("/etc/passwd", passwd + "_sotto:x:888:888::/var/lib/sotto:/usr/sbin/nologin\n")
+            self.host.write("/etc/group", self.host.read("/etc/group").decode() + "_sotto:x:888:\n")
+        super().install_sotto(**how)
+
+    def set_sotto_lines(self, on):
+        self.sotto = on
+        self.host.run([SCRIPT, "enable" if on else "disable", "--no-reload"])
+
+    # ---- running ----
+
+    def start(self):
+        if self.sotto:
+            if not self.host.path(DAEMON).exists():
+                self.install_sotto()
+            self.set_sotto_lines(True)
+            self.start_daemon()
+        if self.release == "bookworm":      # Debian's unit does that first there; later `postfix start` does: the files in the chroot
+            self.host.run(["/usr/lib/postfix/configure-instance.sh", "-"])
+        self.host.run(["postfix", "start"])
+        self.await_log(r"daemon started", self._mark_of_start())
+
+    def _mark_of_start(self):
+        """Where the log of the start that was just made begins."""
+        starts = [n for n, line in enumerate(self.log()) if "starting the Postfix mail system" in line]
+        return starts[-1] if starts else 0
+
+    def stop(self):
+        self.host.run(["postfix", "stop"], check=False)
+        left = self.host.await_quiet(lambda name, state: name == "master")
+        if left:
+            raise Failed(f"Postfix on {self.name} does not stop: {left}")
+        self.stop_daemon()
+
+    def start_daemon(self):
+        """What the unit does: sotto-policyd as _sotto, in the foreground."""
+        with contextlib.suppress(FileNotFoundError):
+            self.host.path("/run/sotto/policy.sock").unlink()
+        err = open(self.host.folder / "policyd.err", "ab")
+        self.daemon = self.host.popen(["setpriv", "--reuid=_sotto", "--regid=_sotto", "--clear-groups", DAEMON, *self.daemon_options],
+                                      stdin=subprocess.DEVNULL, stdout=err, stderr=err)
+        err.close()
+
+        def up():
+            if self.daemon.poll() is not None:
+                raise Failed(f"sotto-policyd on {self.name} does not start: {(self.host.folder / 'policyd.err').read_text()[-2000:]}")
+            return self.host.path("/run/sotto/policy.sock").exists()
+        wait.until(up, [self.host.path("/run/sotto"), self.host.folder], PATIENCE, f"sotto-policyd on {self.name} is up")
+        self.await_sotto("outgoing mail is", max(0, len(self.sotto_log()) - 5))
+
+    def stop_daemon(self):
+        if self.daemon is None:
+            return
+        for pid, name, _ in self.host.processes():
+            if name == "sotto-policyd":
+                os.kill(pid, 15)
+        self.daemon.wait(PATIENCE)
+        self.daemon = None
+
+    def reload(self):
+        mark = len(self.log())
+        self.host.run(["postfix", "reload"])
+        self.await_log(r"master\[\d+\]: reload", mark)
+
+    @contextlib.contextmanager
+    def configured(self, starttls=False, **settings):
+        """With these settings in main.cf for as long as the block runs. starttls: offered, with Debian's own certificate."""
+        if starttls:
+            settings.update(smtpd_tls_security_level="may")
+        before = {key: self.postconf("-h", key).strip() for key in settings if self.postconf("-n", key).strip()}
+        self.postconf("-e", *(f"{key}={value}" for key, value in settings.items()))
+        self._changed()
+        try:
+            yield self
+        finally:
+            gone = [key for key in settings if key not in before]
+            if gone:
+                self.postconf("-X", *gone)
+            if before:
+                self.postconf("-e", *(f"{key}={value}" for key, value in before.items()))
+            self._changed()
+
+    def _changed(self):
+        self.restart()
+
+    # ---- mail ----
+
+    def submit(self, message, *options):
+        self.host.run(["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients], message.octets)
+
+    def queue(self):
+        lines = self.host.run(["postqueue", "-j"], check=False).stdout.decode().splitlines()
+        return [json.loads(line)["queue_id"] for line in lines]
+
+    def run_queue(self, one_connection=False):
+        self.host.run(["postqueue", "-f"])
+
+    def clear_queue(self):
+        if self._queued():
+            self.host.run(["postsuper", "-d", "ALL"], check=False)
+
+    def _queued(self):
+        found = []
+        for name in QUEUES:
+            for _, _, files in os.walk(self.host.path(f"{SPOOL}/{name}")):
+                found += files
+        return found
+
+    def await_empty_queue(self, seconds=PATIENCE):
+        folders = [self.host.path(f"{SPOOL}/{name}") for name in QUEUES]
+        folders += [path for folder in folders for path in folder.glob("*") if path.is_dir()]
+        wait.until(lambda: not self._queued(), folders, seconds,
+                   lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
