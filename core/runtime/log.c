@@ -22,6 +22,7 @@
 
 #define TEXT 1000	/* octets of a line, without what we add to it */
 #define LINE (TEXT + 256)
+#define STEP 10		/* milliseconds */
 
 const char *sotto_log_socket = "/dev/log";
 
@@ -30,6 +31,7 @@ static struct {
 	bool to_stderr;
 	bool stderr_is_socket;
 	int fd;			/* of /dev/log; -1: there is none */
+	int patience;		/* milliseconds that a line may wait; 0: none */
 	unsigned long lost;	/* lines dropped since the last that got through */
 } log_to = { .name = "sotto", .fd = -1 };
 
@@ -53,10 +55,23 @@ static bool send_line(int fd, const char *line, size_t len)
 	return fd >= 0 && send(fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+/* With several that wait there may be room for one alone: each tries until its time is over. */
+static bool send_patiently(const char *line, size_t len)
+{
+	struct pollfd room = { .fd = log_to.fd, .events = POLLOUT };
+	bool sent = false;
+
+	for (; log_to.patience > 0 && !sent; log_to.patience -= STEP)
+		sent = (poll(&room, 1, STEP) >= 0 || errno == EINTR) && send_line(log_to.fd, line, len);
+	return sent;
+}
+
 /* Once more where it was started again since: then our connection leads nowhere. A full one is only full. */
 static bool to_syslog(const char *line, size_t len)
 {
 	if (send_line(log_to.fd, line, len))
+		return true;
+	if (log_to.fd >= 0 && errno == EAGAIN && send_patiently(line, len))
 		return true;
 	if (log_to.fd >= 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR))
 		return false;
@@ -143,6 +158,11 @@ void sotto_log_open(const char *name, bool to_stderr)
 	if (!to_stderr)
 		(void)connect_socket();
 	errno = saved;
+}
+
+void sotto_log_patience(int ms)
+{
+	log_to.patience = ms;
 }
 
 void sotto_log(int level, const char *format, ...)

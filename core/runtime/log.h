@@ -22,6 +22,12 @@ void sotto_log_open(const char *name, bool to_stderr);
 __attribute__((format(printf, 2, 3))) void sotto_log(int level, const char *format, ...);
 
 /*
+ * From now on no octet of mail waits for us any more: a line may wait so long for the log to take it (a log daemon that is slow for
+ * a moment has room for ten). Once one has waited in vain, no other does.
+ */
+void sotto_log_patience(int ms);
+
+/*
  * The same, but at most one line a minute from all processes together for each name of a stamp file in `dir` (the state
  * directory); where there can be no such file, every line. The next line says how many were withheld: about, because nobody waits
  * for anybody to count.

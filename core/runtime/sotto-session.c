@@ -37,6 +37,7 @@
 
 #define GO_MS 10000		/* for the adapter to let go, which is a matter of microseconds */
 #define BACKEND_MS 5000		/* for our mail server to take a connection */
+#define LOG_MS 500		/* for the log to take the session's line, when the session is over */
 #define DIAL_MS 4000		/* all looking up and connecting together, before our mail server hears 421 */
 #define OUT_OF_ORDER "421 4.3.0 Out of order at the moment; nothing was sent\r\n"
 

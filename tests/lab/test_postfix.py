@@ -3,8 +3,36 @@
 
 import re
 
-from .message import Message, difference
+import pytest
+
+from .message import Message, difference, headers
 from .test_exim import arrives, letter, random_lines, to
+from .watch import assert_sealed
+
+
+def all_sealed(watch, origin, target, *messages, also=()):
+    """However many connections there were between the two: each was sealed, by both logs and on the wire."""
+    if not watch.sealing:
+        watch.clear(origin, target, *messages)
+        return []
+    wire = watch.wire
+    there = [s for s in wire.between(origin.host.v4, target.host.v4) + wire.between(origin.host.v6, target.host.v6)
+             if s.target[1] == 25 and s.source[0] in (origin.host.v4, origin.host.v6)]
+    assert there
+    for connection in there:
+        assert_sealed(wire, connection)
+    watch.await_said(origin, "connect", "sealed", len(there))
+    watch.await_said(target, "accept", "sealed", len(there))
+    out, into = watch.said(origin, "connect", target.host, "sealed"), watch.said(target, "accept", origin.host, "sealed")
+    assert sorted(one.id for one in out) == sorted(one.id for one in into) and len(out) == len(there)
+    secrets = [secret for message in messages for secret in message.secrets] + list(also)
+    assert not wire.find(*secrets), f"can be read on the wire ({wire.path})"
+    return [one.id for one in out]
+
+
+def configured(server, postfix=None, exim=()):
+    """The same setting in the words of each."""
+    return server.configured(**postfix) if server.kind == "postfix" else server.configured(*exim)
 
 
 def test_small_message(watch, mixed):
@@ -15,3 +43,137 @@ def test_small_message(watch, mixed):
     delivered = arrives(watch, origin, target, message)
     ids = watch.sealed(origin, target, message)
     watch.traced(delivered, ids)
+
+
+def test_mail_servers_log_the_peer(watch, mixed):
+    """The receiving server's log, and its Received header, show the other host's real address."""
+    origin, target = mixed
+    message = letter(origin, target)
+    origin.submit(message)
+    delivered = arrives(watch, origin, target, message)
+    pattern = rf"client=mx\S*\[{re.escape(origin.host.v4)}\]" if target.kind == "postfix" else rf"<= anna@{origin.domain} H=\S+ \[{re.escape(origin.host.v4)}\]"
+    assert watch.await_log(target, pattern)
+    assert f"[{origin.host.v4}]" in dict(reversed(headers(delivered)))["received"]
+    watch.sealed(origin, target, message)
+
+
+def test_megabyte(watch, mixed):
+    """So does a message of a megabyte."""
+    origin, target = mixed
+    message = letter(origin, target, body=random_lines(1_000_000))
+    origin.submit(message)
+    watch.traced(arrives(watch, origin, target, message, seconds=120), watch.sealed(origin, target, message))
+
+
+@pytest.mark.long
+def test_50_megabytes(watch, mixed):
+    """So does one of 50 MB."""
+    origin, target = mixed
+    message = letter(origin, target, body=random_lines(50_000_000))
+    limit = {"message_size_limit": "102400000", "mailbox_size_limit": "0"}
+    with configured(origin, limit), configured(target, limit):
+        origin.submit(message)
+        arrives(watch, origin, target, message, seconds=120)
+        all_sealed(watch, origin, target, message)
+
+
+def test_hundreds_of_recipients(watch, mixed):
+    """250 recipients of one message all get it; every connection is sealed, none of their names can be read."""
+    origin, target = mixed
+    people = [f"person{n}" for n in range(250)]
+    if people[0] not in target.users:
+        target.add_users(*people)
+    message = Message(f"anna@{origin.domain}", [to(target, person) for person in people])
+    origin.submit(message)
+    for person in people:
+        assert not difference(target.await_token(person, message), message)
+    origin.await_empty_queue()
+    all_sealed(watch, origin, target, message, also=[f"person{n}@" for n in range(40, 250)])
+
+
+def test_some_refused(watch, mixed):
+    """Refused recipients bounce, the others get the message; the refusals can't be read."""
+    origin, target = mixed
+    message = Message(f"anna@{origin.domain}", [to(target), to(target, "nobody.there"), to(target, "noone.else")])
+    origin.submit(message)
+    arrives(watch, origin, target, message)
+    bounces = "".join(one.decode() for one in origin.await_mail("anna"))
+    assert "nobody.there@" in bounces and "noone.else@" in bounces and "550" in bounces
+    all_sealed(watch, origin, target, message, also=["User unknown", "Unrouteable address"])
+
+
+def test_too_big(watch, mixed):
+    """A message over the other server's limit bounces, and nothing of it can be read."""
+    origin, target = mixed
+    with configured(target, {"message_size_limit": "20480"}, ["MESSAGE_SIZE_LIMIT = 20K"]):
+        message = letter(origin, target, body=random_lines(40_000))
+        origin.submit(message)
+        bounce = origin.await_mail("anna")[0].decode()
+        assert "size" in bounce.lower() and message.subject in bounce
+        origin.await_empty_queue()
+        assert target.delivered("bert") == []
+        if watch.sealing:
+            assert not watch.wire.find(*message.secrets)
+
+
+KEYWORDS = {"without-chunking": ("chunking", "chunking_advertise_hosts ="), "without-pipelining": ("pipelining", "pipelining_advertise_hosts =")}
+
+
+@pytest.mark.parametrize("how", KEYWORDS)
+def test_keywords(watch, mixed, how):
+    """Where the other server does not offer CHUNKING or PIPELINING, it works without; lines that begin with dots come through."""
+    origin, target = mixed
+    keyword, macro = KEYWORDS[how]
+    message = Message(f"anna@{origin.domain}", [to(target), to(target, "carl")], body=".\n..\n. one\n.two\n...\n\n.\nFrom here\n" + "x" * 990 + "\n.\n")
+    with configured(target, {"smtpd_discard_ehlo_keywords": keyword}, [macro]):
+        origin.submit(message)
+        arrives(watch, origin, target, message)
+        assert not difference(target.await_token("carl", message), message)
+        all_sealed(watch, origin, target, message)
+
+
+def test_8bitmime(watch, mixed):
+    """Every octet from 0x80 to 0xff arrives as it was sent (8BITMIME)."""
+    origin, target = mixed
+    body = b"\n".join(bytes(range(start, start + 16)) * 4 for start in range(0x80, 0x100, 16)) + b"\nplain line at the end of it\n"
+    message = letter(origin, target, body=body)
+    origin.submit(message)
+    arrives(watch, origin, target, message)
+    watch.sealed(origin, target, message)
+
+
+def test_ipv6(watch, mixed):
+    """Over IPv6 it is the same: delivered, sealed, logged with the IPv6 address."""
+    origin, target = mixed
+    message = Message(f"anna@{origin.domain}", f"bert@six.{target.domain}")
+    origin.submit(message)
+    delivered = arrives(watch, origin, target, message)
+    assert origin.host.v6 in dict(reversed(headers(delivered)))["received"]
+    watch.traced(delivered, watch.sealed(origin, target, message))
+
+
+def test_both_ways_at_once(watch, mixed):
+    """Ten messages each way at the same time: all arrive, every session sealed."""
+    origin, target = mixed
+    forth = [letter(origin, target) for _ in range(10)]
+    back = [letter(target, origin) for _ in range(10)]
+    for one, other in zip(forth, back):
+        origin.submit(one)
+        target.submit(other)
+    for one, other in zip(forth, back):
+        arrives(watch, origin, target, one)
+        arrives(watch, target, origin, other)
+    all_sealed(watch, origin, target, *forth)
+    all_sealed(watch, target, origin, *back)
+
+
+def test_long_header_and_many(watch, mixed):
+    """Long folded headers and hundreds of them come through."""
+    origin, target = mixed
+    extra = [f"X-Number-{n}: value {n} of very many" for n in range(300)]
+    extra.append("X-Folded: " + "\n ".join("a piece of a long header" for _ in range(60)))
+    message = letter(origin, target, extra_headers=extra)
+    origin.submit(message)
+    delivered = arrives(watch, origin, target, message)
+    assert len([name for name, _ in headers(delivered) if name.startswith("x-number-")]) == 300
+    watch.sealed(origin, target, message, also=["X-Number-123", "value 200 of very many"])

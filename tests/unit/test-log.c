@@ -217,6 +217,33 @@ static void a_full_socket_does_not_wait_and_the_loss_is_told(void **state)
 	assert_string_equal(text(lab), "last");
 }
 
+/* When no mail waits for it any more, a line may: until there is room, or its time is over. */
+static void with_patience_a_line_waits_for_room(void **state)
+{
+	struct lab *lab = *state;
+	pid_t reader;
+	int status;
+
+	for (unsigned i = 0; i < 5000; i++)
+		sotto_log(LOG_INFO, "filling");
+	/* nobody reads: it gives up, and does not wait another time */
+	sotto_log_patience(50);
+	sotto_log(LOG_INFO, "in vain");
+	sotto_log(LOG_INFO, "at once");
+	sotto_log_patience(600000);
+	reader = fork();
+	if (reader == 0) {
+		/* reads when the writer waits: only then is there one whose line is `last` */
+		while (strncmp(text(lab), "last", 4) != 0)
+			(void)poll(&(struct pollfd){ .fd = lab->syslog, .events = POLLIN }, 1, 1000);
+		_exit(0);
+	}
+	sotto_log(LOG_INFO, "last");
+	assert_int_equal(waitpid(reader, &status, 0), reader);
+	assert_int_equal(status, 0);
+	sotto_log_patience(0);
+}
+
 static void syslog_may_be_started_again(void **state)
 {
 	struct lab *lab = *state;
@@ -557,6 +584,7 @@ int main(void)
 		LAB(a_text_has_at_most_1000_octets),
 		LAB(errno_stays),
 		LAB(a_full_socket_does_not_wait_and_the_loss_is_told),
+		LAB(with_patience_a_line_waits_for_room),
 		LAB(syslog_may_be_started_again),
 		LAB(syslog_may_come_later),
 		LAB(a_full_pipe_does_not_wait),
