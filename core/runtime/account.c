@@ -44,7 +44,15 @@ void sotto_account_open(struct sotto_account *a)
 	a->live = (struct sotto_live){ .inbound = a->role == SOTTO_ACCEPT, .pid = getpid(), .since = now_s() };
 	(void)snprintf(a->live.adapter, sizeof(a->live.adapter), "%s", a->adapter);
 	sotto_live_sweep(a->run);
-	write_live(a);
+	/* one that we make is only listed: that can wait until it is known what it is */
+	if (a->role == SOTTO_ACCEPT)
+		write_live(a);
+}
+
+void sotto_account_settled(struct sotto_account *a)
+{
+	if (a->file.fd < 0)
+		write_live(a);
 }
 
 void sotto_account_progress(struct sotto_account *a, const struct sotto_report *report)

@@ -26,11 +26,17 @@ struct sotto_account {
 	struct sotto_live live;
 };
 
-/* Begins it, and writes the session's live file, still clear. The fields above "the account's own" are filled in by the caller. */
+/*
+ * Begins it, and, in the role accept, writes the session's live file, still clear. The fields above "the account's own" are filled in
+ * by the caller.
+ */
 void sotto_account_open(struct sotto_account *a);
 
 /* The report has grown: the live file says sealed before anything of the sealed session reaches our mail server. */
 void sotto_account_progress(struct sotto_account *a, const struct sotto_report *report);
+
+/* It is decided what the session is: from now on it has a live file in either role. */
+void sotto_account_settled(struct sotto_account *a);
 
 /* The session is over: logs it, remembers what is to be remembered, removes the live file. */
 void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end);

@@ -141,8 +141,9 @@ static enum sotto_sandbox first_sandbox(const struct sotto_options *o)
 /* No connection has to be made any more. Where the first filter could not be had, there is none to narrow. */
 static void on_settled(void *arg)
 {
-	const struct job *j = arg;
+	struct job *j = arg;
 
+	sotto_account_settled(&j->account);
 	if (first_sandbox(&j->options) != SOTTO_SANDBOX_SETTLED)
 		(void)!sotto_sandbox_enter(SOTTO_SANDBOX_SETTLED);
 }

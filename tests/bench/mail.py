@@ -2,7 +2,8 @@
 """
 Messages a second, and CPU a message, Exim to Exim: of all processes of both hosts, from the sender's queue run until nothing of it is
 left, local delivery into a Maildir included. Small messages; one connection a message, and many messages down one connection. The CPU is
-the kernel's own count for a cgroup that both hosts' processes are in; the message's way into the sender's queue is not in it.
+the kernel's own count for a cgroup that both hosts' processes are in (but the lab's own first process, a stand-in for a log daemon); the
+message's way into the sender's queue is not in it.
 
     mail.py [ROUNDS [MESSAGES]]
 """
@@ -127,8 +128,9 @@ def main(rounds, count):
     with hosts() as lab, cgroups() as root:
         cpu = Cpu(root)
         try:
-            for pid in pids(*lab.servers.values()):
-                cpu.enter(pid)
+            for server in lab.servers.values():
+                for pid in pids(server) - {server.host.pid}:
+                    cpu.enter(pid)
             got = measure(lab, cpu, rounds, count)
         finally:
             cpu.close()
