@@ -28,6 +28,7 @@ static struct in_addr address_of(const char *domain, size_t n)
 	struct sotto_sha256 sha;
 	uint32_t bits;
 
+	memset(&sha, 0, sizeof(sha));
 	sotto_sha256_init(&sha);
 	for (size_t i = 0; i < n; i++) {
 		bool upper = domain[i] >= 'A' && domain[i] <= 'Z';

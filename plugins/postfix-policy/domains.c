@@ -106,8 +106,10 @@ struct sotto_domain *sotto_domains_get(struct sotto_domains *d, const char *name
 		len--;
 	if (len == 0 || len >= sizeof(text) || memchr(name, '\0', len) != NULL)
 		return NULL;
+	memcpy(text, name, len);
 	for (size_t i = 0; i < len; i++)
-		text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
+		if (text[i] >= 'A' && text[i] <= 'Z')
+			text[i] = (char)(text[i] + ('a' - 'A'));
 	text[len] = '\0';
 	if (sotto_name_of_host(lower, text) != 0)
 		return NULL;

@@ -320,12 +320,15 @@ struct sotto_hop_service *sotto_hop_service_open(struct sotto_policyd *p, int fd
 
 void sotto_hop_service_close(struct sotto_hop_service *h)
 {
+	struct sotto_held *next;
 	int keep = errno;
 
 	if (h == NULL)
 		return;
-	while (h->all != NULL)
-		say_and_drop(h->all, "going down");
+	for (struct sotto_held *c = h->all; c != NULL; c = next) {
+		next = c->next;
+		say_and_drop(c, "going down");
+	}
 	if (h->accepting != NULL)
 		event_free(h->accepting);
 	if (h->again != NULL)

@@ -35,11 +35,12 @@ static unsigned long read_port(const char *text, size_t n)
 
 static void take(struct attributes *a, const char *line, size_t n)
 {
-	const char *equals = memchr(line, '=', n), *value = equals + 1;
+	const char *equals = memchr(line, '=', n), *value;
 	size_t name_len, len;
 
 	if (equals == NULL)
 		return;
+	value = equals + 1;
 	name_len = (size_t)(equals - line);
 	len = n - name_len - 1;
 	if (is(line, name_len, "request"))

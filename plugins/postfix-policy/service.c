@@ -184,10 +184,14 @@ struct sotto_service *sotto_service_open(struct event_base *base, const char *pa
 
 void sotto_service_close(struct sotto_service *s)
 {
+	struct client *next;
+
 	if (s == NULL)
 		return;
-	while (s->all != NULL)
-		drop(s->all);
+	for (struct client *c = s->all; c != NULL; c = next) {
+		next = c->next;
+		drop(c);
+	}
 	if (s->accepting != NULL)
 		event_free(s->accepting);
 	if (s->fd >= 0)

@@ -117,8 +117,12 @@ void sotto_site_questions(struct sotto_site *s)
 
 void sotto_site_questions_end(struct sotto_site *s)
 {
-	while (s->questions != NULL)
-		drop(s->questions);
+	struct sotto_site_question *next;
+
+	for (struct sotto_site_question *q = s->questions; q != NULL; q = next) {
+		next = q->next;
+		drop(q);
+	}
 }
 
 struct sotto_site_question *sotto_site_check(struct sotto_site *s, const char *domain, unsigned timeout_ms, sotto_site_done *done, void *arg)
