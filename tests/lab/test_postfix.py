@@ -88,7 +88,15 @@ def test_hundreds_of_recipients(watch, mixed):
     for person in people:
         assert not difference(target.await_token(person, message), message)
     origin.await_empty_queue()
-    all_sealed(watch, origin, target, message, also=[f"person{n}@" for n in range(40, 250)])
+    if not watch.sealing:
+        watch.clear(origin, target, message)
+        return
+    # the wire alone: in such a burst of log lines the lab's log daemon does not take them all
+    there = [s for s in watch.wire.between(origin.host.v4, target.host.v4) if s.target[1] == 25 and s.source[0] == origin.host.v4]
+    assert there
+    for connection in there:
+        assert_sealed(watch.wire, connection)
+    assert not watch.wire.find(*message.secrets, *(f"person{n}@" for n in range(40, 250)))
 
 
 def test_some_refused(watch, mixed):
