@@ -15,12 +15,19 @@ class TimedOut(AssertionError):
     """What was waited for did not come true in time."""
 
 
+def _nearest(folder):
+    """The folder, or what of its path is there already."""
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
 def _watch(inotify, folders):
-    for folder in folders:
-        path = str(folder)
-        while not os.path.isdir(path):
-            path = os.path.dirname(path)
-        LIBC.inotify_add_watch(inotify, path.encode(), CHANGES)
+    for folder in map(str, folders):
+        watched = None
+        while watched != _nearest(folder):      # it may come into being while we look: nobody would tell us of what happens in it
+            watched = _nearest(folder)
+            LIBC.inotify_add_watch(inotify, watched.encode(), CHANGES)
 
 
 def until(check, folders, seconds, what):
