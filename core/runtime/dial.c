@@ -11,9 +11,9 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/runtime/deadline.h"
 #include "core/runtime/tlsa.h"
 
 #define SMTP_PORT 25
@@ -35,7 +35,7 @@ struct sotto_dial {
 	bool dane;
 	sotto_dial_done *done;
 	void *arg;
-	uint64_t end_ms;
+	int64_t end_ms;
 	uint16_t port;	/* 0: it stands in the address */
 	struct sockaddr_storage from[2];	/* IPv4, IPv6; AF_UNSPEC: the kernel chooses */
 	size_t started, open;	/* attempts: made, and still under way */
@@ -44,14 +44,6 @@ struct sotto_dial {
 	struct sotto_mx_answer answer;
 	struct attempt attempts[SOTTO_MX_ADDRESSES];
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static struct timeval ms(uint64_t t)
 {
@@ -128,7 +120,7 @@ static void fail(struct sotto_dial *d, size_t i, int error)
  */
 static void step(struct sotto_dial *d, bool share)
 {
-	uint64_t now = now_ms(), wait = 0;
+	uint64_t wait = 0;
 	struct timeval tv;
 
 	if (d->open == 0 && d->started == d->answer.n) {
@@ -137,8 +129,8 @@ static void step(struct sotto_dial *d, bool share)
 	}
 	if (d->started == d->answer.n)
 		return;
-	if (share && d->end_ms > now)
-		wait = (d->end_ms - now) / (d->answer.n - d->started + 2);
+	if (share)
+		wait = (uint64_t)sotto_left_ms(d->end_ms) / (d->answer.n - d->started + 2);
 	tv = ms(wait);
 	evtimer_add(d->next, &tv);
 }
@@ -255,9 +247,7 @@ static void on_tlsa(void *arg, enum sotto_tlsa_answer answer, const char *host)
 /* Half of the time that is left; the other half is for connecting. */
 static unsigned tlsa_ms(const struct sotto_dial *d)
 {
-	uint64_t now = now_ms();
-
-	return d->end_ms > now ? (unsigned)(d->end_ms - now) / 2 : 0;
+	return (unsigned)sotto_left_ms(d->end_ms) / 2;
 }
 
 static void on_mx(void *arg, const struct sotto_mx_answer *answer)
@@ -300,7 +290,7 @@ static struct sotto_dial *new_dial(struct event_base *base, unsigned timeout_ms,
 	d->base = base;
 	d->done = done;
 	d->arg = arg;
-	d->end_ms = now_ms() + timeout_ms;
+	d->end_ms = sotto_now_ms() + timeout_ms;
 	d->over = evtimer_new(base, on_over, d);
 	d->next = evtimer_new(base, on_next, d);
 	if (d->over != NULL && d->next != NULL && evtimer_add(d->over, &tv) == 0)

@@ -17,12 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/runtime/deadline.h"
 #include "core/runtime/log-socket.h"
 #include "core/runtime/log-stamp.h"
 
 #define TEXT 1000	/* octets of a line, without what we add to it */
 #define LINE (TEXT + 256)
-#define STEP 10		/* milliseconds */
 
 const char *sotto_log_socket = "/dev/log";
 
@@ -55,14 +55,22 @@ static bool send_line(int fd, const char *line, size_t len)
 	return fd >= 0 && send(fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-/* With several that wait there may be room for one alone: each tries until its time is over. */
+/*
+ * Where several wait, the room that poll tells of may be gone again before we have it, as often as it likes: it is the time that counts,
+ * and not how often it was tried.
+ */
 static bool send_patiently(const char *line, size_t len)
 {
 	struct pollfd room = { .fd = log_to.fd, .events = POLLOUT };
+	int64_t deadline = sotto_now_ms() + log_to.patience;
 	bool sent = false;
 
-	for (; log_to.patience > 0 && !sent; log_to.patience -= STEP)
-		sent = (poll(&room, 1, STEP) >= 0 || errno == EINTR) && send_line(log_to.fd, line, len);
+	for (; log_to.patience > 0 && !sent; log_to.patience = sotto_left_ms(deadline)) {
+		(void)poll(&room, 1, log_to.patience);
+		sent = send_line(log_to.fd, line, len);
+		if (!sent)
+			(void)poll(NULL, 0, 1);
+	}
 	return sent;
 }
 

@@ -9,9 +9,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/crypto/memory.h"
+#include "core/runtime/deadline.h"
 #include "core/runtime/dial.h"
 #include "core/runtime/relay-parts.h"
 
@@ -20,10 +20,7 @@
 
 static uint64_t monotonic_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)sotto_now_ms();
 }
 
 uint64_t (*sotto_relay_now)(void) = monotonic_ms;

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugins/exim/deadline.h"
+#include "core/runtime/deadline.h"
 #include "plugins/exim/pair.h"
 #include "plugins/exim/paths.h"
 #include "plugins/exim/replace.h"

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "core/runtime/addr.h"
-#include "plugins/exim/deadline.h"
+#include "core/runtime/deadline.h"
 
 #define KIND (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
 

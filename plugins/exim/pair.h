@@ -14,7 +14,7 @@
 
 /*
  * Both blocking, FD_CLOEXEC, TCP_NODELAY; the caller's to close. 0; -1 with errno, and out is {-1, -1}: no descriptor,
- * no port, lo is down, or it was not done by deadline_ms (deadline.h).
+ * no port, lo is down, or it was not done by deadline_ms (core/runtime/deadline.h).
  */
 SOTTO_CHECKED int sotto_pair(int out[2], int64_t deadline_ms);
 

@@ -11,6 +11,7 @@
  * pidfd: a number could mean another process by then.
  */
 #include "plugins/exim/spawn.h"
+#include "core/runtime/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "plugins/exim/deadline.h"
 
 #define ABOVE 16	/* out of the way of 0 to 5 */
 #define STACK 65536	/* far more than a few calls need */

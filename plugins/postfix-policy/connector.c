@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "plugins/postfix-policy/daemon.h"
+#include "core/runtime/deadline.h"
 #include "plugins/postfix-policy/spawned.h"
-#include "plugins/postfix-policy/wait.h"
 
 #define ASK_MS 470	/* of 500: the rest is for reading require and for answering */
 

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/runtime/deadline.h"
 #include "plugins/postfix-policy/spawned.h"
-#include "plugins/postfix-policy/wait.h"
 
 enum outcome { ANSWERED, GONE, LATE, NONSENSE };
 

@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "core/runtime/addr.h"
+#include "core/runtime/deadline.h"
 #include "core/runtime/names.h"
 #include "core/runtime/proxy.h"
 #include "plugins/postfix-policy/pass.h"
 #include "plugins/postfix-policy/spawned.h"
 #include "plugins/postfix-policy/start.h"
-#include "plugins/postfix-policy/wait.h"
 
 #define WORDS 64	/* of sotto-session's command line */
 #define BACKEND_MS 5000	/* for smtpd to take a connection */

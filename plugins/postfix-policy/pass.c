@@ -4,6 +4,7 @@
  * there is no system call in it that a mail server's unit could forbid. Never parses, never waits for one side with the other.
  */
 #include "plugins/postfix-policy/pass.h"
+#include "core/runtime/deadline.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,7 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "plugins/postfix-policy/wait.h"
 
 #define BUFFER 16384
 #define LINGER_MS 30000		/* without an octet, once one direction is at its end */

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/runtime/deadline.h"
 #include "plugins/postfix-policy/site-child.h"
 #include "plugins/postfix-policy/site-source.h"
 
@@ -52,14 +52,6 @@ struct sotto_site_maps {
 	size_t entries;
 	struct sotto_site_entry *bucket[BUCKETS];
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
@@ -139,7 +131,7 @@ enum sotto_site_told sotto_site_maps_ask(struct sotto_site_maps *m, int source, 
 	e = entry(m, source, key);
 	if (e == NULL)
 		return SITE_TOLD_FAILED;
-	age = now_ms() - e->at;
+	age = sotto_now_ms() - e->at;
 	life = e->told == SITE_TOLD_FAILED ? FAILED_MS : s->local ? LOCAL_MS : FAR_MS;
 	if (e->told == SITE_TOLD_UNKNOWN || e->epoch != s->epoch || age >= life) {
 		enqueue(m, e);
@@ -264,7 +256,7 @@ static void start(struct sotto_site_maps *m, struct sotto_site_source *s)
 	argv[3 + s->tables] = "static:" NOT_THERE;
 	(void)sotto_site_source_look(s);
 	s->child_epoch = s->epoch;
-	s->child_at = s->tried = now_ms();
+	s->child_at = s->tried = sotto_now_ms();
 	text = take(s, &job.input_len);
 	job.input = text;
 	job.limit = job.input_len + 1024 * 1024;
@@ -320,7 +312,7 @@ void sotto_site_maps_look(struct sotto_site_maps *m)
 		struct sotto_site_source *s = &m->source[i];
 		bool changed = sotto_site_source_look(s);
 
-		if (s->why[0] != 0 && (changed || now_ms() - s->tried >= FAILED_MS))
+		if (s->why[0] != 0 && (changed || sotto_now_ms() - s->tried >= FAILED_MS))
 			probe(m, i);
 	}
 }

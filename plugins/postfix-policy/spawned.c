@@ -16,8 +16,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "core/runtime/deadline.h"
 #include "core/runtime/log.h"
-#include "plugins/postfix-policy/wait.h"
 
 #define TEXT 1000
 

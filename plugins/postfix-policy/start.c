@@ -4,6 +4,7 @@
  * usual: spawn(8) waits for the process that it made. Never reads from or writes to the client.
  */
 #include "plugins/postfix-policy/start.h"
+#include "core/runtime/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "plugins/postfix-policy/wait.h"
 
 #define READY '!'
 #define GO "!"

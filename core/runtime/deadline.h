@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One moment by which everything that waits must be over, on the clock that nobody sets. For the two programs that stand between
- * Postfix and us.
+ * One moment by which everything that waits must be over, in milliseconds of the clock that nobody sets. libc only, and all of it here:
+ * the small programs between a mail server and us use it too.
  */
-#ifndef SOTTO_POSTFIX_WAIT_H
-#define SOTTO_POSTFIX_WAIT_H
+#ifndef SOTTO_RUNTIME_DEADLINE_H
+#define SOTTO_RUNTIME_DEADLINE_H
 
 #include <errno.h>
 #include <poll.h>
