@@ -4,12 +4,12 @@
  * for Exim and Postfix, a process for each connection. This file is the order of the steps: options, settings, ends, sandbox, the ready
  * octet, the loop; what each of them does stands in the modules.
  *
- * Until the adapter has let go, nothing is read from or written to its descriptors: it can still take everything back.
+ * Until the adapter has let go, nothing is read from or written to its descriptors: it can still take everything back. With --to that is
+ * when there is a connection to the other mail server, or none to be had.
  */
 #include <errno.h>
 #include <event2/event.h>
 #include <libgen.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,11 +31,11 @@
 #include "core/runtime/options.h"
 #include "core/runtime/plan.h"
 #include "core/runtime/reach.h"
+#include "core/runtime/ready.h"
 #include "core/runtime/relay.h"
 #include "core/runtime/sandbox.h"
 #include "core/runtime/state.h"
 
-#define GO_MS 10000		/* for the adapter to let go, which is a matter of microseconds */
 #define BACKEND_MS 5000		/* for our mail server to take a connection */
 #define LOG_MS 500		/* for the log to take the session's line, when the session is over */
 #define DIAL_MS 4000		/* all looking up and connecting together, before our mail server hears 421 */
@@ -99,15 +99,20 @@ static void load_conf(struct job *j)
 
 /* ---- what is learnt of the domain that we connect to ---- */
 
-/* For the daemon, which is told by the file's new name in the folder. Where everything is off nothing is learnt. */
+/* For the daemon, at once. Where everything is off nothing is learnt. */
 static void note_domain(struct job *j, enum sotto_domain_offer what)
 {
-	int r;
-
-	if (j->options.to == NULL || what == j->learnt || j->conf.mode != SOTTO_MODE_OPPORTUNISTIC)
+	if (j->options.to == NULL || what == j->learnt || j->conf.mode == SOTTO_MODE_OFF)
 		return;
 	j->learnt = what;
-	r = sotto_domain_note(j->options.state, j->options.to, what, (int64_t)time(NULL));
+	sotto_ready_tell(j->options.ready, what);
+}
+
+/* For the next daemon, when the session is over: no mail waits for the disk. */
+static void remember_domain(const struct job *j)
+{
+	int r = j->learnt == SOTTO_DOMAIN_UNKNOWN ? 0 : sotto_domain_note(j->options.state, j->options.to, j->learnt, (int64_t)time(NULL));
+
 	if (r != 0 && r != -EINVAL)	/* an address literal is no domain */
 		sotto_log_limited(j->options.state, "state-limit", LOG_WARNING,
 				  "%s: nothing can be remembered of domains: %s; see sotto-session(8), FILES", j->options.state, strerror(-r));
@@ -250,8 +255,8 @@ static void start_session(struct job *j)
 static void drop_session(struct job *j)
 {
 	sotto_wipe(&j->plan.session.identity, sizeof(j->plan.session.identity));
-	if (j->options.to == NULL)
-		sotto_live_remove(&j->account.file);
+	sotto_live_remove(&j->account.file);
+	event_base_loopbreak(j->base);
 }
 
 static void on_connected(struct job *j, const struct sotto_dial_result *r)
@@ -265,6 +270,10 @@ static void on_connected(struct job *j, const struct sotto_dial_result *r)
 		memset(&j->ends.local, 0, sizeof(j->ends.local));
 	(void)snprintf(j->host, sizeof(j->host), "%s", r->host != NULL ? r->host : "");
 	prepare_session(j);
+	if (sotto_ready_wait(&j->options.ready, true) != 0) {
+		drop_session(j);
+		return;
+	}
 	if (j->plan.avoided || j->plan.excluded)
 		note_domain(j, SOTTO_DOMAIN_NO);
 	start_session(j);
@@ -283,13 +292,14 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 		return;
 	}
 	sotto_reach_name(name, r->host, &r->peer, r->peer_len);
+	event_base_loopbreak(j->base);
+	if (sotto_ready_wait(&j->options.ready, true) != 0)
+		return;
 	sotto_log(LOG_NOTICE, "connect peer=%s outcome=none cause=\"%s\" domain=%.255s", name[0] != '\0' ? name : "unknown",
 		  sotto_dial_error(r->error), j->options.to);
 	note_domain(j, SOTTO_DOMAIN_NO);
 	sotto_reach_line(line, j->options.to, r);
 	sotto_goodbye(j->ends.mta, line);
-	j->exit_code = DISORDERLY;
-	event_base_loopbreak(j->base);
 }
 
 /* ---- the order of the steps ---- */
@@ -329,25 +339,6 @@ static void enter_sandbox(const struct job *j)
 		sotto_log_limited(j->options.state, "sandbox-limit", LOG_NOTICE, "no sandbox: %s; going on without", strerror(-r));
 }
 
-/*
- * Says that we are ready. An adapter that gave us a socket answers with an octet when it has let go of its descriptors; its end
- * of stream means that it has taken them back. -1: touch nothing.
- */
-static int wait_for_go(int ready)
-{
-	struct pollfd p = { .fd = ready, .events = POLLIN };
-	char octet = 0;
-	ssize_t n;
-
-	if (ready < 0)
-		return 0;
-	if (send(ready, "!", 1, MSG_NOSIGNAL) != 1)
-		return errno == ENOTSOCK && write(ready, "!", 1) == 1 ? close(ready) : -1;
-	n = poll(&p, 1, GO_MS) == 1 ? recv(ready, &octet, 1, 0) : 0;
-	(void)close(ready);
-	return n == 1 ? 0 : -1;
-}
-
 static int begin(struct job *j)
 {
 	const struct sotto_options *o = &j->options;
@@ -362,7 +353,7 @@ static int begin(struct job *j)
 	if (o->from6.ss_family != AF_UNSPEC)
 		dial.from6 = (const struct sockaddr *)&o->from6;
 	j->dial = sotto_dial_mx(j->base, j->mx, o->to, &dial, on_dialled, j);
-	if (j->dial == NULL)
+	if (j->dial == NULL && o->ready < 0)
 		sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
 	return j->dial != NULL ? 0 : -1;
 }
@@ -402,7 +393,7 @@ static int run(struct job *j)
 	enter_sandbox(j);
 	if (j->options.to == NULL)
 		prepare_session(j);
-	if (wait_for_go(j->options.ready) != 0) {
+	if (j->options.to == NULL && sotto_ready_wait(&j->options.ready, false) != 0) {
 		drop_session(j);
 		return DISORDERLY;
 	}
@@ -424,6 +415,7 @@ int main(int argc, char **argv)
 	r = run(&j);
 	sotto_dial_cancel(j.dial);
 	sotto_mx_close(j.mx);
+	remember_domain(&j);
 	if (j.term != NULL)
 		event_free(j.term);
 	if (j.base != NULL)

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct sotto_held {
 	struct sotto_domain *domain;
 	struct sotto_site_question *question;
 	struct event *gone;			/* Postfix leaves, or time is over */
+	bool starting;				/* a session is becoming ready, and will have it */
 	int fd;
 };
 
@@ -39,6 +41,7 @@ struct sotto_hop_service {
 	struct sotto_held *all;
 	unsigned held;
 	int fd;
+	int spare;				/* to have one where there is none, for a connection to hear 421 on; -1: none */
 };
 
 static int64_t now_s(void)
@@ -88,17 +91,37 @@ static void say_and_drop(struct sotto_held *c, const char *why)
 	drop(c);
 }
 
+static void complain_of_session(const struct sotto_hop_service *h, const char *why)
+{
+	sotto_log_limited(h->p->state, "session-limit", LOG_ERR, "%s: no session to be had: %s; mail goes natively until that is mended",
+			  h->p->session, why);
+}
+
 static void give(struct sotto_held *c)
 {
-	struct sotto_hop_service *h = c->service;
-	int r = sotto_sessions_start(h->sessions, c->domain, c->fd);
+	int r = sotto_sessions_start(c->service->sessions, c->domain, c->fd, c);
 
-	if (r == 0) {
-		drop(c);
+	c->starting = r == 0;
+	if (r == 0)
 		return;
-	}
-	sotto_log_limited(h->p->state, "session-limit", LOG_ERR, "%s cannot be started: %s; mail goes natively until that is mended", h->p->session,
-			  strerror(-r));
+	complain_of_session(c->service, strerror(-r));
+	say_and_drop(c, "no session to be had");
+}
+
+static void on_given(void *arg, void *connection)
+{
+	(void)arg;
+	drop(connection);
+}
+
+/* Those that wait for what it would have found out have waited enough. */
+static void on_failed(void *arg, void *connection, const char *why)
+{
+	struct sotto_held *c = connection;
+
+	complain_of_session(arg, why);
+	while (c->domain->held != NULL)
+		say_and_drop(c->domain->held, "no session to be had");
 	say_and_drop(c, "no session to be had");
 }
 
@@ -173,6 +196,16 @@ void sotto_hop_service_learnt(struct sotto_hop_service *h, struct sotto_domain *
 	(void)h;
 	d->asked = false;
 	go_on_held(d);
+}
+
+/* What is in memory is believed at once; the file that says the same comes when the session is over. */
+static void on_told(void *arg, struct sotto_domain *d, enum sotto_domain_offer what)
+{
+	int64_t now = now_s();
+
+	if (sotto_domain_state_now(&d->state, now) != what)
+		sotto_domain_state_apply(&d->state, what, now);
+	sotto_hop_service_learnt(arg, d);
 }
 
 /* It has ended without a word of what the domain offers: the next one finds out. */
@@ -273,11 +306,22 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	(void)event_add(h->accepting, NULL);
 }
 
-static void pause_accepting(struct sotto_hop_service *h)
+/* One connection hears 421 on the descriptor that is kept for this; the others wait in the kernel's queue for a moment. */
+static void pause_accepting(struct sotto_hop_service *h, int listening)
 {
 	const struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
+	int fd;
 
 	sotto_log_limited(h->p->state, "accept-limit", LOG_ERR, "the loopback hop takes no connection: %s", strerror(errno));
+	if (h->spare >= 0) {
+		close(h->spare);
+		fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0) {
+			say(h, fd, "no descriptor is left");
+			close(fd);
+		}
+		h->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	}
 	if (event_add(h->again, &pause) == 0)
 		(void)event_del(h->accepting);
 }
@@ -293,7 +337,7 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 		if (fd >= 0)
 			take(h, fd);
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			pause_accepting(h);
+			pause_accepting(h, listening);
 		if (fd < 0)
 			return;
 	}
@@ -302,6 +346,7 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 struct sotto_hop_service *sotto_hop_service_open(struct sotto_policyd *p, int fd)
 {
 	struct sotto_hop_service *h = calloc(1, sizeof(*h));
+	const struct sotto_sessions_hooks hooks = { on_given, on_failed, on_told, on_ended, h };
 
 	if (h == NULL) {
 		close(fd);
@@ -309,7 +354,8 @@ struct sotto_hop_service *sotto_hop_service_open(struct sotto_policyd *p, int fd
 	}
 	h->p = p;
 	h->fd = fd;
-	h->sessions = sotto_sessions_open(p, on_ended, h);
+	h->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	h->sessions = sotto_sessions_open(p, &hooks);
 	h->accepting = event_new(p->base, fd, EV_READ | EV_PERSIST, on_accept, h);
 	h->again = evtimer_new(p->base, on_again, h);
 	if (h->sessions != NULL && h->accepting != NULL && h->again != NULL && event_add(h->accepting, NULL) == 0)
@@ -327,13 +373,18 @@ void sotto_hop_service_close(struct sotto_hop_service *h)
 		return;
 	for (struct sotto_held *c = h->all; c != NULL; c = next) {
 		next = c->next;
-		say_and_drop(c, "going down");
+		if (c->starting)
+			drop(c);
+		else
+			say_and_drop(c, "going down");
 	}
 	if (h->accepting != NULL)
 		event_free(h->accepting);
 	if (h->again != NULL)
 		event_free(h->again);
 	sotto_sessions_close(h->sessions);
+	if (h->spare >= 0)
+		close(h->spare);
 	close(h->fd);
 	free(h);
 	errno = keep;

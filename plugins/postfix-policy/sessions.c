@@ -10,56 +10,134 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORDS 24
+#include "core/runtime/ready.h"
+
+#define WORDS 26
 #define MTA 3	/* the connection's number in the session */
+#define READY 4	/* ... and that of the socket that it speaks to us on (ready.h) */
 
 struct one {
-	pid_t pid;
+	struct sotto_sessions *s;
 	struct sotto_domain *domain;
+	void *connection;	/* NULL: it has been given, or has failed */
+	struct event *said;	/* until it is given with a limit in time */
+	pid_t pid;
+	int ready;
 };
 
 struct sotto_sessions {
 	const struct sotto_policyd *p;
-	void (*ended)(void *arg, struct sotto_domain *d);
-	void *arg;
+	struct sotto_sessions_hooks hooks;
 	int program;
 	char path[32];		/* ... as one to execute */
 	struct event *child;
 	unsigned n;
-	struct one all[SOTTO_SESSIONS_MAX];
+	struct one *all[SOTTO_SESSIONS_MAX];
 };
+
+static void forget(struct one *one)
+{
+	if (one->said != NULL)
+		event_free(one->said);
+	close(one->ready);
+	free(one);
+}
+
+/* ---- what it says ---- */
+
+/* Killed before anything else: it has not touched the connection, and never will. Its end of `ready` is seen by nobody any more. */
+static void fail(struct one *one, const char *why)
+{
+	void *connection = one->connection;
+
+	one->connection = NULL;
+	(void)kill(one->pid, SIGKILL);
+	(void)event_del(one->said);
+	one->s->hooks.failed(one->s->hooks.arg, connection, why);
+}
+
+static void give(struct one *one)
+{
+	const char go = SOTTO_READY;
+	void *connection = one->connection;
+
+	if (send(one->ready, &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
+		fail(one, "it ended when it was ready");
+		return;
+	}
+	one->connection = NULL;
+	(void)event_del(one->said);
+	(void)event_add(one->said, NULL);
+	one->s->hooks.given(one->s->hooks.arg, connection);
+}
+
+static void hear(struct one *one, char octet)
+{
+	if (one->connection != NULL && octet == SOTTO_READY)
+		give(one);
+	else if (one->connection != NULL)
+		fail(one, "it said what it should not");
+	else if (octet == SOTTO_READY_YES || octet == SOTTO_READY_NO)
+		one->s->hooks.told(one->s->hooks.arg, one->domain, octet == SOTTO_READY_YES ? SOTTO_DOMAIN_YES : SOTTO_DOMAIN_NO);
+}
+
+/* Its end of the socket is closed when it has ended, and not before. */
+static void on_said(evutil_socket_t fd, short what, void *arg)
+{
+	struct one *one = arg;
+	char octet;
+	ssize_t n;
+
+	if ((what & EV_TIMEOUT) != 0) {
+		fail(one, "it was not ready in time");
+		return;
+	}
+	while ((n = recv(fd, &octet, 1, MSG_DONTWAIT)) == 1)
+		hear(one, octet);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (one->connection != NULL)
+		fail(one, "it ended before it was ready");
+	(void)event_del(one->said);
+}
+
+/* ---- its end ---- */
 
 /* Only those that are ours: others of this process wait for their own children (site.h). */
 static void on_child(evutil_socket_t number, short what, void *arg)
 {
 	struct sotto_sessions *s = arg;
 	struct sotto_domain *domain;
+	struct one *one;
 
 	(void)number;
 	(void)what;
 	for (unsigned i = 0; i < s->n;) {
-		if (waitpid(s->all[i].pid, NULL, WNOHANG) == 0) {
+		one = s->all[i];
+		if (waitpid(one->pid, NULL, WNOHANG) == 0) {
 			i++;
 			continue;
 		}
-		domain = s->all[i].domain;
+		on_said(one->ready, EV_READ, one);	/* its last words */
+		domain = one->domain;
 		s->all[i] = s->all[--s->n];
-		s->ended(s->arg, domain);
+		forget(one);
+		s->hooks.ended(s->hooks.arg, domain);
 	}
 }
 
-struct sotto_sessions *sotto_sessions_open(const struct sotto_policyd *p, void (*ended)(void *arg, struct sotto_domain *d), void *arg)
+struct sotto_sessions *sotto_sessions_open(const struct sotto_policyd *p, const struct sotto_sessions_hooks *hooks)
 {
 	struct sotto_sessions *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return NULL;
 	s->p = p;
-	s->ended = ended;
-	s->arg = arg;
+	s->hooks = *hooks;
 	s->program = open(p->session, O_RDONLY | O_CLOEXEC);
 	if (s->program >= 0)
 		s->child = evsignal_new(p->base, SIGCHLD, on_child, s);
@@ -77,6 +155,8 @@ void sotto_sessions_close(struct sotto_sessions *s)
 
 	if (s == NULL)
 		return;
+	for (unsigned i = 0; i < s->n; i++)
+		forget(s->all[i]);
 	if (s->child != NULL)
 		event_free(s->child);
 	if (s->program >= 0)
@@ -114,6 +194,7 @@ static void write_command(struct words *w, const struct sotto_policyd *p, const 
 	add(w, p->session, NULL);
 	add(w, "connect", NULL);
 	add(w, "--mta", "3");
+	add(w, "--ready", "4");
 	add(w, "--to", d->name);
 	add(w, "--adapter", "postfix");
 	add(w, "--conf", p->conf_path);
@@ -130,8 +211,8 @@ static void write_command(struct words *w, const struct sotto_policyd *p, const 
 		add(w, "--require", NULL);
 }
 
-/* 0 or errno. */
-static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *how, int mta)
+/* 0 or errno. Both descriptors are above the numbers that they get. */
+static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *how, int mta, int ready)
 {
 	sigset_t none, all;
 	int rc = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -140,6 +221,8 @@ static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *how, in
 		rc = posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	if (rc == 0)
 		rc = posix_spawn_file_actions_adddup2(files, mta, MTA);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(files, ready, READY);
 	sigemptyset(&none);
 	sigfillset(&all);
 	sigdelset(&all, SIGKILL);
@@ -151,7 +234,7 @@ static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *how, in
 }
 
 /* 0 or errno. By the descriptor; where there is no /proc, by the name. */
-static int spawn(const struct sotto_sessions *s, const struct words *w, int mta, pid_t *pid)
+static int spawn(const struct sotto_sessions *s, const struct words *w, int mta, int ready, pid_t *pid)
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *const environment[] = { path, NULL };
@@ -164,7 +247,7 @@ static int spawn(const struct sotto_sessions *s, const struct words *w, int mta,
 		return rc;
 	rc = posix_spawnattr_init(&how);
 	if (rc == 0) {
-		rc = prepare(&files, &how, mta);
+		rc = prepare(&files, &how, mta, ready);
 		if (rc == 0)
 			rc = posix_spawn(pid, s->path, &files, &how, argv, environment);
 		if (rc == ENOENT)
@@ -175,25 +258,63 @@ static int spawn(const struct sotto_sessions *s, const struct words *w, int mta,
 	return rc;
 }
 
-int sotto_sessions_start(struct sotto_sessions *s, struct sotto_domain *d, int mta)
+/* 0 or errno. dup2 of a descriptor to itself would leave it to be closed, and one to the other's number would close that. */
+static int spawn_above(const struct sotto_sessions *s, const struct words *w, int mta, int ready, pid_t *pid)
+{
+	int above[2] = { fcntl(mta, F_DUPFD_CLOEXEC, READY + 1), fcntl(ready, F_DUPFD_CLOEXEC, READY + 1) };
+	int rc = above[0] < 0 || above[1] < 0 ? errno : spawn(s, w, above[0], above[1], pid);
+
+	for (unsigned i = 0; i < 2; i++)
+		if (above[i] >= 0)
+			close(above[i]);
+	return rc;
+}
+
+/* A socket to speak on, and the time that it has to become ready. NULL with errno. */
+static struct one *new_one(struct sotto_sessions *s, int *theirs)
+{
+	const struct timeval limit = { .tv_sec = SOTTO_SESSION_READY_MS / 1000, .tv_usec = SOTTO_SESSION_READY_MS % 1000 * 1000 };
+	struct one *one = calloc(1, sizeof(*one));
+	int pair[2];
+
+	if (one == NULL)
+		return NULL;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+		free(one);
+		return NULL;
+	}
+	one->s = s;
+	one->ready = pair[0];
+	*theirs = pair[1];
+	one->said = event_new(s->p->base, pair[0], EV_READ | EV_PERSIST, on_said, one);
+	if (one->said != NULL && event_add(one->said, &limit) == 0)
+		return one;
+	forget(one);
+	close(pair[1]);
+	errno = ENOMEM;
+	return NULL;
+}
+
+int sotto_sessions_start(struct sotto_sessions *s, struct sotto_domain *d, int mta, void *connection)
 {
 	struct words words;
-	pid_t pid;
-	int rc, above = mta;
+	struct one *one;
+	int rc, theirs;
 
 	if (s->n == SOTTO_SESSIONS_MAX)
 		return -EAGAIN;
-	/* dup2 of a descriptor to itself would leave it to be closed */
-	if (mta == MTA)
-		above = fcntl(mta, F_DUPFD_CLOEXEC, MTA + 1);
-	if (above < 0)
+	one = new_one(s, &theirs);
+	if (one == NULL)
 		return -errno;
 	write_command(&words, s->p, d);
-	rc = spawn(s, &words, above, &pid);
-	if (above != mta)
-		close(above);
-	if (rc != 0)
+	rc = spawn_above(s, &words, mta, theirs, &one->pid);
+	close(theirs);
+	if (rc != 0) {
+		forget(one);
 		return -rc;
-	s->all[s->n++] = (struct one){ pid, d };
+	}
+	one->domain = d;
+	one->connection = connection;
+	s->all[s->n++] = one;
 	return 0;
 }

@@ -3,6 +3,9 @@
  * The processes of sotto-session that sotto-policyd has started: one for each connection of the hop. They are not ended with it
  * (KillMode=process): a reload, a restart or an upgrade of the daemon costs no mail. The program is opened once, at the start, so that an
  * upgrade under load never runs a half of each.
+ *
+ * A session is given its connection when it says that it is ready, which is when it has connected to the other mail server, or has found
+ * that it can't. One that does not become so is killed, and the connection stays what it was: nobody has touched it.
  */
 #ifndef SOTTO_POSTFIX_SESSIONS_H
 #define SOTTO_POSTFIX_SESSIONS_H
@@ -10,15 +13,30 @@
 #include "plugins/postfix-policy/policyd.h"
 
 #define SOTTO_SESSIONS_MAX 2000		/* at once; Postfix's own limits are far below */
+#define SOTTO_SESSION_READY_MS 5000	/* 4 s of looking up and connecting, and the start of a program on a busy machine */
 
 struct sotto_sessions;
 
-/* ended(arg, d): a session for this domain has ended. NULL with errno: no memory, or the program is not there. */
-struct sotto_sessions *sotto_sessions_open(const struct sotto_policyd *p, void (*ended)(void *arg, struct sotto_domain *d), void *arg);
-void sotto_sessions_close(struct sotto_sessions *s);	/* NULL is nothing; the processes go on */
+/* Never called from within sotto_sessions_start. */
+struct sotto_sessions_hooks {
+	void (*given)(void *arg, void *connection);			/* the session has it to itself: close yours */
+	void (*failed)(void *arg, void *connection, const char *why);	/* the session that was to have it is no more */
+	void (*told)(void *arg, struct sotto_domain *d, enum sotto_domain_offer what);
+	void (*ended)(void *arg, struct sotto_domain *d);		/* a session for this domain, after any of the above */
+	void *arg;
+};
 
-/* Starts one with the connection mta, which stays the caller's. 0, or -errno: there is none (-EAGAIN: there are too many). */
-SOTTO_CHECKED int sotto_sessions_start(struct sotto_sessions *s, struct sotto_domain *d, int mta);
+/* NULL with errno: no memory, or the program is not there. */
+struct sotto_sessions *sotto_sessions_open(const struct sotto_policyd *p, const struct sotto_sessions_hooks *hooks);
+
+/* NULL is nothing. The processes go on, also those that are not ready yet: their connections are theirs when the caller closes its own. */
+void sotto_sessions_close(struct sotto_sessions *s);
+
+/*
+ * Starts one with the connection mta, which stays the caller's until it hears `given` or `failed` with `connection`. 0, or -errno: there
+ * is none, and nothing will be heard of it (-EAGAIN: there are too many).
+ */
+SOTTO_CHECKED int sotto_sessions_start(struct sotto_sessions *s, struct sotto_domain *d, int mta, void *connection);
 
 unsigned sotto_sessions_count(const struct sotto_sessions *s);
 

@@ -6,6 +6,7 @@
 #include "tests/unit/folder-lab.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "core/runtime/hop.h"
@@ -14,6 +15,7 @@
 #include "tests/unit/fake-site.h"
 
 #define PATIENCE_MS 30000
+#define READY_FD 4
 
 static struct sotto_policyd p;
 static struct sotto_hop_service *hop;
@@ -32,19 +34,37 @@ static void on_conf(void *arg)
 
 /* ---- the session ---- */
 
-/* Says its arguments as a greeting; what it reads then decides how it ends. */
+/* How it becomes ready is its domain's to say. */
+static bool is_ready(const char *domain)
+{
+	char octet = 0;
+
+	if (strcmp(domain, "dies.example") == 0)
+		_exit(0);
+	if (strcmp(domain, "hangs.example") == 0)
+		(void)poll(NULL, 0, PATIENCE_MS);
+	if (write(READY_FD, strcmp(domain, "babbles.example") == 0 ? "+" : "!", 1) != 1)
+		return errno == EPIPE;	/* nobody is there any more */
+	return read(READY_FD, &octet, 1) == 0 || octet == '!';
+}
+
+/* Says its arguments as a greeting; a + or - that it reads then is what it tells of its domain, all else is its end. */
 static int session(int argc, char **argv)
 {
-	char text[2000] = "220 ";
+	char text[2000] = "220 ", octet;
 	struct pollfd io = { .fd = 3, .events = POLLIN };
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)signal(SIGPIPE, SIG_IGN);
 	for (int i = 1; i < argc; i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s ", argv[i]);
 	strcat(text, "\r\n");
-	if (write(3, text, strlen(text)) < 0)
+	if (!is_ready(argv[7]) || write(3, text, strlen(text)) < 0)
 		return 1;
-	return poll(&io, 1, PATIENCE_MS) == 1 ? 0 : 1;
+	while (poll(&io, 1, PATIENCE_MS) == 1 && read(3, &octet, 1) == 1)
+		if (write(READY_FD, &octet, 1) != 1)
+			return 1;
+	return 0;
 }
 
 /* ---- the lab ---- */
@@ -150,7 +170,7 @@ static void a_connection_gets_a_session_with_all_it_needs(void **state)
 	fake_site.facts.dane = true;
 	fd = connect_for("example.org");
 	snprintf(expected, sizeof(expected),
-		 "220 connect --mta 3 --to example.org --adapter postfix --conf sotto.conf --state %s --run %s --log syslog --from 192.0.2.9 "
+		 "220 connect --mta 3 --ready 4 --to example.org --adapter postfix --conf sotto.conf --state %s --run %s --log syslog --from 192.0.2.9 "
 		 "--family ipv4 --dane \r\n", lab_dir, lab_dir);
 	assert_string_equal(greeting(fd), expected);
 	close(fd);
@@ -295,8 +315,7 @@ static void one_session_finds_out_for_all(void **state)
 	third = connect_for("example.org");
 	assert_false(readable(second, 50));
 	assert_false(readable(third, 1));
-	/* what the first one noted */
-	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_YES, time(NULL)), 0);
+	assert_int_equal(write(first, "+", 1), 1);
 	assert_memory_equal(greeting(second), "220 ", 4);
 	assert_memory_equal(greeting(third), "220 ", 4);
 	close(first);
@@ -312,10 +331,106 @@ static void and_when_there_is_no_offer_all_hear_421(void **state)
 	assert_memory_equal(greeting(first), "220 ", 4);
 	second = connect_for("example.org");
 	assert_false(readable(second, 50));
-	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_NO, time(NULL)), 0);
+	assert_int_equal(write(first, "-", 1), 1);
 	assert_non_null(strstr(greeting(second), "does not offer XSOTTO"));
 	close(first);
 	close(second);
+}
+
+/* As one does that was started by a daemon before us. */
+static void what_a_file_says_is_heard_too(void **state)
+{
+	int first = connect_for("example.org"), second;
+
+	(void)state;
+	assert_memory_equal(greeting(first), "220 ", 4);
+	second = connect_for("example.org");
+	assert_false(readable(second, 50));
+	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_YES, time(NULL)), 0);
+	assert_memory_equal(greeting(second), "220 ", 4);
+	close(first);
+	close(second);
+}
+
+/* ---- sessions that come to nothing ---- */
+
+static unsigned children(void)
+{
+	char path[64], text[4096];
+	unsigned n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fscanf(f, "%4095s", text) == 1)
+		n++;
+	fclose(f);
+	return n;
+}
+
+static void one_that_never_is_ready_is_killed_and_nobody_has_touched_the_connection(void **state)
+{
+	static const char *const domains[] = { "dies.example", "babbles.example", "hangs.example" };
+	int fd, held;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		fd = connect_for(domains[i]);
+		turn();
+		held = connect_for(domains[i]);
+		assert_non_null(strstr(greeting(fd), "421 4.3.2 mail.example.net sotto: no session to be had"));
+		assert_string_equal(greeting(fd), "");
+		assert_memory_equal(greeting(held), "421 ", 4);
+		close(fd);
+		close(held);
+		while (children() > 0)
+			turn();
+		assert_null(sotto_domains_get(p.domains, domains[i], strlen(domains[i]))->held);
+		assert_false(sotto_domains_get(p.domains, domains[i], strlen(domains[i]))->asked);
+	}
+}
+
+/* Whoever is not ready when we go has the connection to itself. */
+static void one_that_is_not_ready_yet_goes_on_without_us(void **state)
+{
+	int fd = connect_for("example.org"), error;
+	char err[256], octets[64];
+	struct pollfd io = { .fd = fd, .events = POLLIN };
+
+	(void)state;
+	while (children() == 0)
+		(void)event_base_loop(p.base, EVLOOP_ONCE);
+	sotto_hop_service_close(hop);
+	assert_int_equal(poll(&io, 1, PATIENCE_MS), 1);
+	error = (int)read(fd, octets, sizeof(octets));
+	assert_true(error > 4);
+	assert_memory_equal(octets, "220 ", 4);
+	close(fd);
+	hop = sotto_hop_service_open(&p, sotto_hop_listen(0, err, sizeof(err)));
+	assert_non_null(hop);
+}
+
+static void without_descriptors_it_is_421_and_not_silence(void **state)
+{
+	struct rlimit before, few;
+	int clients[4], fd, most;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		clients[i] = connect_for("example.org");
+	most = fcntl(clients[3], F_DUPFD_CLOEXEC, 0);
+	close(most);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)most;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	fd = readable(clients[0], 1000) ? clients[0] : -1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(fd >= 0);
+	assert_memory_equal(greeting(fd), "421 ", 4);
+	for (unsigned i = 0; i < 4; i++)
+		close(clients[i]);
 }
 
 static void when_the_first_ends_without_a_word_the_next_one_asks(void **state)
@@ -407,6 +522,10 @@ int main(int argc, char **argv)
 		test(without_a_session_to_be_had_it_is_421),
 		test(one_session_finds_out_for_all),
 		test(and_when_there_is_no_offer_all_hear_421),
+		test(what_a_file_says_is_heard_too),
+		test(one_that_never_is_ready_is_killed_and_nobody_has_touched_the_connection),
+		test(one_that_is_not_ready_yet_goes_on_without_us),
+		test(without_descriptors_it_is_421_and_not_silence),
 		test(when_the_first_ends_without_a_word_the_next_one_asks),
 		test(other_domains_are_not_held_up),
 		test(only_so_many_are_held),

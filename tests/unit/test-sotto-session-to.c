@@ -21,7 +21,7 @@
 struct net {
 	struct lab lab;
 	struct started s;
-	int listener, peer, mta;
+	int listener, peer, mta, ready;	/* ready: the test is the daemon */
 	pid_t dns;
 };
 
@@ -114,13 +114,16 @@ static void needs_root(void)
 static void begin(struct net *n, const char *domain, const char *extra)
 {
 	struct lab *l = &n->lab;
-	int mta[2];
+	int mta[2], ready[2];
 
 	unix_pair(mta);
-	start(&n->s, (const int[]){ mta[1], -1 }, (const char *const[]){ "connect", "--mta", "3", "--to", domain, "--adapter", "postfix",
+	unix_pair(ready);
+	start(&n->s, (const int[]){ mta[1], ready[1], -1 }, (const char *const[]){ "connect", "--mta", "3", "--ready", "4", "--to", domain, "--adapter", "postfix",
 	      "--from", FROM, "--family", "ipv4", "--conf", l->conf, "--state", l->state[0], "--run", l->run, "--log", "stderr", extra, NULL });
 	close(mta[1]);
+	close(ready[1]);
 	n->mta = mta[0];
+	n->ready = ready[0];
 }
 
 static void take(struct net *n)
@@ -135,9 +138,20 @@ static void take(struct net *n)
 	assert_int_equal(ntohl(from.sin_addr.s_addr), 0xc0000207);
 }
 
+/* It is ready, and nothing has been said to our mail server before it is told to go. */
+static void let_go(struct net *n)
+{
+	char octet;
+
+	expect(n->ready, "!");
+	assert_int_equal(recv(n->mta, &octet, 1, MSG_DONTWAIT), -1);
+	put(n->ready, "!");
+}
+
 static void greet(struct net *n)
 {
 	take(n);
+	let_go(n);
 	put(n->peer, "220 mx.b.example ESMTP\r\n");
 	expect(n->mta, "220 mx.b.example ESMTP\r\n");
 	put(n->mta, "EHLO mx.a.example\r\n");
@@ -152,11 +166,14 @@ static void assert_domain(const struct net *n, const char *domain, enum sotto_do
 	assert_int_equal(s.offer, what);
 }
 
-static void finish(struct net *n, const char *logged)
+static void finish(struct net *n, const char *domain, enum sotto_domain_offer what, const char *logged)
 {
 	expect_end(n->mta);
 	close(n->mta);
 	(void)ended(&n->s);
+	assert_domain(n, domain, what);
+	expect_end(n->ready);
+	close(n->ready);
 	if (strstr(n->s.said, logged) == NULL)
 		fail_msg("not logged: %s, but: %s", logged, n->s.said);
 	tear_down(&n->lab);
@@ -173,11 +190,11 @@ static void a_peer_without_xsotto_is_421_to_ehlo_quit_to_the_peer_and_a_no(void 
 	put(n->peer, "250-mx.b.example\r\n250 PIPELINING\r\n");
 	expect(n->mta, "421 4.3.2 " NAMED " does not offer XSOTTO; nothing was sent\r\n");
 	expect(n->peer, "QUIT\r\n");
-	assert_domain(n, "b.example", SOTTO_DOMAIN_NO);
+	expect(n->ready, "-");
 	put(n->peer, "221 bye\r\n");
 	expect_end(n->peer);
 	close(n->peer);
-	finish(n, "connect peer=" NAMED ":25 outcome=native cause=\"not offered\"");
+	finish(n, "b.example", SOTTO_DOMAIN_NO, "connect peer=" NAMED ":25 outcome=native cause=\"not offered\"");
 }
 
 static void an_offer_is_a_yes_at_once_and_stays_one_when_the_exchange_fails(void **state)
@@ -190,12 +207,11 @@ static void an_offer_is_a_yes_at_once_and_stays_one_when_the_exchange_fails(void
 	greet(n);
 	put(n->peer, "250-mx.b.example\r\n250 XSOTTO 1\r\n");
 	expect(n->peer, "XSOTTO 1 1216\r\n");
-	assert_domain(n, "b.example", SOTTO_DOMAIN_YES);
+	expect(n->ready, "+");
 	shutdown(n->peer, SHUT_WR);
 	expect(n->mta, "421 4.3.2 " NAMED ": no XSOTTO: closed during the exchange; nothing was sent\r\n");
 	close(n->peer);
-	assert_domain(n, "b.example", SOTTO_DOMAIN_YES);
-	finish(n, "fallback: peer=" NAMED);
+	finish(n, "b.example", SOTTO_DOMAIN_YES, "fallback: peer=" NAMED);
 }
 
 static void a_peer_that_does_not_greet_well_is_a_421_greeting(void **state)
@@ -206,14 +222,12 @@ static void a_peer_that_does_not_greet_well_is_a_421_greeting(void **state)
 	set_up(&n->lab);
 	begin(n, "b.example", NULL);
 	take(n);
+	let_go(n);
 	put(n->peer, "554 go away\r\n");
 	expect(n->mta, "421 4.3.2 " NAMED ": no XSOTTO: no 220 greeting; nothing was sent\r\n");
-	expect_end(n->mta);
 	close(n->peer);
-	assert_int_equal(ended(&n->s), 1);
-	close(n->mta);
-	assert_domain(n, "b.example", SOTTO_DOMAIN_NO);
-	tear_down(&n->lab);
+	expect(n->ready, "-");
+	finish(n, "b.example", SOTTO_DOMAIN_NO, "outcome=");
 }
 
 static void a_peer_in_avoidance_is_a_no_and_hears_our_mail_servers_name(void **state)
@@ -232,15 +246,14 @@ static void a_peer_in_avoidance_is_a_no_and_hears_our_mail_servers_name(void **s
 	assert_int_equal(sotto_state_save(n->lab.state[0], &key, &s), 0);
 	begin(n, "b.example", NULL);
 	greet(n);
-	assert_domain(n, "b.example", SOTTO_DOMAIN_NO);
+	expect(n->ready, "-");
 	put(n->peer, "250-mx.b.example\r\n250 XSOTTO 1\r\n");
 	expect(n->mta, "421 4.3.2 ");
 	expect(n->peer, "QUIT\r\n");
 	close(n->peer);
-	assert_domain(n, "b.example", SOTTO_DOMAIN_NO);
 	while (recv(n->mta, &(char[64]){ 0 }, 64, 0) > 0)
 		;
-	finish(n, "cause=\"avoided after failures\"");
+	finish(n, "b.example", SOTTO_DOMAIN_NO, "cause=\"avoided after failures\"");
 }
 
 static void without_a_connection_the_greeting_is_421_and_a_no(void **state)
@@ -256,9 +269,10 @@ static void without_a_connection_the_greeting_is_421_and_a_no(void **state)
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		set_up(&n->lab);
 		begin(n, cases[i][0], "--dane");
+		let_go(n);
 		expect(n->mta, cases[i][1]);
-		assert_domain(n, cases[i][0], SOTTO_DOMAIN_NO);
-		finish(n, " outcome=none cause=");
+		expect(n->ready, "-");
+		finish(n, cases[i][0], SOTTO_DOMAIN_NO, " outcome=none cause=");
 	}
 }
 
@@ -276,7 +290,8 @@ static void a_required_peer_is_451_and_named(void **state)
 	close(n->peer);
 	put(n->mta, "QUIT\r\n");
 	expect(n->mta, "221 2.0.0 Bye\r\n");
-	finish(n, " outcome=refused cause=\"not offered\"");
+	expect(n->ready, "-");
+	finish(n, "b.example", SOTTO_DOMAIN_NO, " outcome=refused cause=\"not offered\"");
 }
 
 /* Where the administrator has switched it off there is nothing to be learnt. */
@@ -288,11 +303,38 @@ static void mode_off_teaches_nothing(void **state)
 	set_up(&n->lab);
 	write_file(n->lab.conf, "[sotto]\nmode = off\n");
 	begin(n, "refusing.example", NULL);
+	let_go(n);
 	expect(n->mta, "421 4.4.1 ");
 	while (recv(n->mta, &(char[64]){ 0 }, 64, 0) > 0)
 		;
-	assert_domain(n, "refusing.example", SOTTO_DOMAIN_UNKNOWN);
-	finish(n, " outcome=none ");
+	finish(n, "refusing.example", SOTTO_DOMAIN_UNKNOWN, " outcome=none ");
+}
+
+/* The daemon was ended, by whoever restarts it: its connections are their sessions' alone. */
+static void without_the_daemon_it_goes_on_by_itself(void **state)
+{
+	struct net *n = *state;
+
+	needs_root();
+	set_up(&n->lab);
+	begin(n, "b.example", NULL);
+	close(n->ready);
+	take(n);
+	put(n->peer, "220 mx.b.example ESMTP\r\n");
+	expect(n->mta, "220 mx.b.example ESMTP\r\n");
+	n->ready = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	put(n->mta, "EHLO mx.a.example\r\n");
+	expect(n->peer, "EHLO mx.a.example\r\n");
+	put(n->peer, "250 mx.b.example\r\n");
+	expect(n->mta, "421 4.3.2 " NAMED " does not offer XSOTTO; nothing was sent\r\n");
+	expect(n->peer, "QUIT\r\n");
+	close(n->peer);
+	expect_end(n->mta);
+	close(n->mta);
+	close(n->ready);
+	(void)ended(&n->s);
+	assert_domain(n, "b.example", SOTTO_DOMAIN_NO);
+	tear_down(&n->lab);
 }
 
 int main(int argc, char **argv)
@@ -306,6 +348,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_prestate(without_a_connection_the_greeting_is_421_and_a_no, &net),
 		cmocka_unit_test_prestate(a_required_peer_is_451_and_named, &net),
 		cmocka_unit_test_prestate(mode_off_teaches_nothing, &net),
+		cmocka_unit_test_prestate(without_the_daemon_it_goes_on_by_itself, &net),
 	};
 	void *state = &net;
 	int failed;
