@@ -50,3 +50,30 @@ void sotto_notify_stopping(void)
 {
 	notify("STOPPING=1");
 }
+
+void sotto_notify_alive(void)
+{
+	notify("WATCHDOG=1");
+}
+
+/* A number from 1 to most; 0 where there is none. */
+static unsigned long read_number(const char *name, unsigned long most)
+{
+	const char *text = getenv(name);
+	char *end = NULL;
+	unsigned long n;
+
+	if (text == NULL || text[0] < '0' || text[0] > '9')
+		return 0;
+	n = strtoul(text, &end, 10);
+	return *end == '\0' && n <= most ? n : 0;
+}
+
+uint32_t sotto_notify_alive_ms(void)
+{
+	unsigned long us = read_number("WATCHDOG_USEC", 3600000000), ms = us / 2000;
+
+	if (getenv("WATCHDOG_PID") != NULL && read_number("WATCHDOG_PID", INT32_MAX) != (unsigned long)getpid())
+		return 0;
+	return us > 0 && ms == 0 ? 1 : (uint32_t)ms;
+}

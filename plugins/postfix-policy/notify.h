@@ -3,8 +3,14 @@
 #ifndef SOTTO_POSTFIX_NOTIFY_H
 #define SOTTO_POSTFIX_NOTIFY_H
 
+#include <stdint.h>
+
 void sotto_notify_ready(void);
 void sotto_notify_reloading(void);
 void sotto_notify_stopping(void);
+void sotto_notify_alive(void);
+
+/* How often we are to say that we are alive, in milliseconds: twice in the time that systemd gives us (sd_watchdog_enabled(3)). 0: never. */
+uint32_t sotto_notify_alive_ms(void);
 
 #endif

@@ -34,7 +34,7 @@ static struct {
 	struct sotto_policyd p;
 	struct sotto_service *map, *policy;
 	struct sotto_hop_service *hop;
-	struct event *term, *interrupt, *hangup;
+	struct event *term, *interrupt, *hangup, *alive;
 	char told[256];		/* the last reason why nothing is diverted that the log has */
 } all;
 
@@ -139,6 +139,26 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 	(void)event_base_loopbreak(all.p.base);
 }
 
+/* One that hangs is found out by who started it, before Postfix gives up on it. */
+static void on_alive(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	sotto_notify_alive();
+}
+
+static int say_that_we_are_alive(struct event_base *base)
+{
+	uint32_t ms = sotto_notify_alive_ms();
+	const struct timeval often = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+
+	if (ms == 0)
+		return 0;
+	all.alive = event_new(base, -1, EV_PERSIST, on_alive, NULL);
+	return all.alive == NULL ? -1 : event_add(all.alive, &often);
+}
+
 /* ---- the order of the steps ---- */
 
 /* No keys are here. It stays dumpable: its own /proc/self/fd is what sessions are executed from. */
@@ -191,7 +211,7 @@ static int open_modules(struct sotto_policyd *p)
 	const struct sotto_domains_config domains = { .state = p->state, .conf_dir = p->conf_dir, .learnt = on_learnt, .conf_changed = on_conf };
 
 	p->base = event_base_new();
-	if (p->base == NULL || open_signals(p->base) != 0)
+	if (p->base == NULL || open_signals(p->base) != 0 || say_that_we_are_alive(p->base) != 0)
 		return complain("no event loop to be had", strerror(errno));
 	sotto_policyd_conf(p);
 	p->domains = sotto_domains_open(p->base, &domains);
@@ -233,6 +253,8 @@ static void close_all(struct sotto_policyd *p)
 		event_free(all.interrupt);
 	if (all.hangup != NULL)
 		event_free(all.hangup);
+	if (all.alive != NULL)
+		event_free(all.alive);
 	if (p->base != NULL)
 		event_base_free(p->base);
 }
