@@ -59,6 +59,32 @@ class MailServer:
     def set_sotto_lines(self, on):
         raise NotImplementedError
 
+    # how its log, and its queue, say what happened: patterns, and folders
+
+    accepted = ""       # in the reply to a message that was taken
+    bounced = ""
+    spool = ""          # the folder that changes when the queue does
+
+    def sent(self, recipient):
+        raise NotImplementedError
+
+    def deferred(self, recipient):
+        raise NotImplementedError
+
+    def took(self, sender):
+        """A message has come in."""
+        raise NotImplementedError
+
+    def waiting(self):
+        """How many messages are in the queue and are not being delivered."""
+        return len(self.queue())
+
+    def forget_hosts(self):
+        """What the mail server itself remembers of hosts that it could not deliver to."""
+
+    def program_changed(self):
+        """Another sotto-session is installed."""
+
     # what all share
 
     def restart(self):
@@ -177,11 +203,16 @@ class MailServer:
         before = {path: self.host.read(path) for path in files}
         for path, text in files.items():
             self.host.write(path, text)
+        self.settings_changed()
         try:
             yield self
         finally:
             for path, text in before.items():
                 self.host.write(path, text)
+            self.settings_changed()
+
+    def settings_changed(self):
+        """A file in /etc/sotto is another one."""
 
 
 class Exim(MailServer):
@@ -190,6 +221,9 @@ class Exim(MailServer):
     kind = "exim"
     adapter_user = "Debian-exim"
     log_path = "/var/log/exim4/mainlog"
+    accepted = "250 OK id="
+    bounced = r" \*\* "
+    spool = "/var/spool/exim4/input"
 
     DEBCONF = {"dc_eximconfig_configtype": "internet", "dc_other_hostnames": "", "dc_local_interfaces": "", "dc_readhost": "",
                "dc_relay_domains": "", "dc_minimaldns": "false", "dc_relay_nets": "", "dc_smarthost": "", "CFILEMODE": "644",
@@ -288,6 +322,19 @@ class Exim(MailServer):
         if not re.search(r"^250 OK id=", said, re.M):
             raise Failed(f"exim4 -bs on {self.name} did not take {message}:\n{said}")
         return said
+
+    def sent(self, recipient):
+        return rf"[=-]> {re.escape(recipient)}"
+
+    def deferred(self, recipient):
+        return rf"== {re.escape(recipient)}"
+
+    def took(self, sender):
+        return rf"<= {re.escape(sender)} "
+
+    def forget_hosts(self):
+        for hints in self.host.path("/var/spool/exim4/db").glob("*"):
+            hints.unlink() if hints.is_file() else shutil.rmtree(hints)
 
     def queue(self):
         return re.findall(r"^ *\S+ +\S+ +(\S+-\S+-\S+) ", self.host.run(["exim4", "-bp"]).stdout.decode(), re.M)

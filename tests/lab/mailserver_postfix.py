@@ -4,11 +4,12 @@
 import contextlib
 import json
 import os
-import subprocess
+import re
 
 from . import wait
 from .mailserver import PATIENCE, MailServer
 from .paths import Failed
+from .unit import Unit
 
 SCRIPT = "/usr/libexec/sotto/sotto-postfix"
 DAEMON = "/usr/libexec/sotto/sotto-policyd"
@@ -22,6 +23,9 @@ class Postfix(MailServer):
     kind = "postfix"
     adapter_user = "_sotto"
     run_mode = "711"
+    accepted = "250 2.0.0 Ok: queued as "
+    bounced = r"status=bounced"
+    spool = f"{SPOOL}/deferred"
     # As with Exim: what cannot be read on the wire cannot be read because of Sotto, and not of STARTTLS.
     NO_STARTTLS = {"smtpd_tls_security_level": "none"}
 
@@ -29,8 +33,7 @@ class Postfix(MailServer):
         super().__init__(host, domain, release)
         self.settings = {"myhostname": self.name, "myorigin": domain, "home_mailbox": "Maildir/",
                          "mydestination": f"{domain}, six.{domain}, mid.{domain}, {self.name}, localhost", **self.NO_STARTTLS}
-        self.daemon = None
-        self.daemon_options = []
+        self.daemon = Unit(host, "sotto-policyd")
 
     @property
     def version(self):
@@ -88,32 +91,13 @@ class Postfix(MailServer):
         left = self.host.await_quiet(lambda name, state: name == "master")
         if left:
             raise Failed(f"Postfix on {self.name} does not stop: {left}")
-        self.stop_daemon()
+        self.daemon.stop()
 
     def start_daemon(self):
-        """What the unit does: sotto-policyd as _sotto, in the foreground."""
-        with contextlib.suppress(FileNotFoundError):
-            self.host.path("/run/sotto/policy.sock").unlink()
-        err = open(self.host.folder / "policyd.err", "ab")
-        self.daemon = self.host.popen(["setpriv", "--reuid=_sotto", "--regid=_sotto", "--clear-groups", DAEMON, *self.daemon_options],
-                                      stdin=subprocess.DEVNULL, stdout=err, stderr=err)
-        err.close()
-
-        def up():
-            if self.daemon.poll() is not None:
-                raise Failed(f"sotto-policyd on {self.name} does not start: {(self.host.folder / 'policyd.err').read_text()[-2000:]}")
-            return self.host.path("/run/sotto/policy.sock").exists()
-        wait.until(up, [self.host.path("/run/sotto"), self.host.folder], PATIENCE, f"sotto-policyd on {self.name} is up")
-        self.await_sotto("outgoing mail is", max(0, len(self.sotto_log()) - 5))
-
-    def stop_daemon(self):
-        if self.daemon is None:
-            return
-        for pid, name, _ in self.host.processes():
-            if name == "sotto-policyd":
-                os.kill(pid, 15)
-        self.daemon.wait(PATIENCE)
-        self.daemon = None
+        """Returns when it has asked Postfix's configuration, and knows whether the hop may be used."""
+        mark = len(self.sotto_log())
+        self.daemon.start()
+        self.await_sotto("outgoing mail is", mark)
 
     def reload(self):
         mark = len(self.log())
@@ -141,7 +125,29 @@ class Postfix(MailServer):
     def _changed(self):
         self.restart()
 
+    def settings_changed(self):
+        """Postfix believes an answer for 30 s; who changes settings reloads it (postfix-sotto(8))."""
+        if self.sotto:
+            self.reload()
+
+    def program_changed(self):
+        """The daemon holds the program that it was started with."""
+        self.daemon.stop()
+        self.start_daemon()
+
     # ---- mail ----
+
+    def sent(self, recipient):
+        return rf"to=<{re.escape(recipient)}>.*status=sent"
+
+    def deferred(self, recipient):
+        return rf"to=<{re.escape(recipient)}>.*status=deferred"
+
+    def took(self, sender):
+        return rf"from=<{re.escape(sender)}>, size="
+
+    def waiting(self):
+        return len([name for name in self._queued(("deferred",))]) if not self._queued(QUEUES[:3]) else 0
 
     def submit(self, message, *options):
         self.host.run(["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients], message.octets)
@@ -157,9 +163,9 @@ class Postfix(MailServer):
         if self._queued():
             self.host.run(["postsuper", "-d", "ALL"], check=False)
 
-    def _queued(self):
+    def _queued(self, names=QUEUES):
         found = []
-        for name in QUEUES:
+        for name in names:
             for _, _, files in os.walk(self.host.path(f"{SPOOL}/{name}")):
                 found += files
         return found

@@ -5,6 +5,7 @@ and none is in the clear where encryption is required.
 """
 
 import contextlib
+import re
 import time
 
 from . import wait
@@ -31,7 +32,7 @@ class Mailbox:
 
 
 class Letter:
-    """One message on its way from an Exim of ours to a mailbox, under a promise."""
+    """One message on its way from a mail server of ours to a mailbox, under a promise."""
 
     def __init__(self, watch, origin, message, mailbox):
         self.watch, self.origin, self.message, self.mailbox = watch, origin, message, mailbox
@@ -58,29 +59,30 @@ class Letter:
         self.no_bounce()
 
     def no_bounce(self):
-        assert not [line for line in self.origin.log()[self._mark:] if " ** " in line], "a message bounced"
+        assert not [line for line in self.origin.log()[self._mark:] if re.search(self.origin.bounced, line)], "a message bounced"
         user = self.message.sender.partition("@")[0]
         assert not self.origin.delivered(user), f"a report went to {user}"
 
     def waits(self):
         """In time it is deferred: it is in the queue, whole, and has gone nowhere."""
-        self.origin.await_log(rf"== {self.message.recipients[0]}", self._mark, self._left())
-        wait.until(lambda: len(self.origin.queue()) == 1, [self.origin.host.path("/var/spool/exim4/input")], 5, "it is in the queue")
+        self.origin.await_log(self.origin.deferred(self.message.recipients[0]), self._mark, self._left())
+        wait.until(lambda: self.origin.waiting() == 1, [self.origin.host.path(self.origin.spool)], 5, "it is in the queue")
         assert self.mailbox.count(self.message) == 0
         self.no_bounce()
 
     def arrives_or_waits(self):
         """In time it is one or the other."""
-        self.origin.await_log(rf"(==|=>) {self.message.recipients[0]}", self._mark, self._left())
-        if any(f"=> {self.message.recipients[0]}" in line for line in self.origin.log()[self._mark:]):
+        to, origin = self.message.recipients[0], self.origin
+        origin.await_log(f"{origin.sent(to)}|{origin.deferred(to)}", self._mark, self._left())
+        if any(re.search(origin.sent(to), line) for line in origin.log()[self._mark:]):
             self.arrives()
         else:
             self.waits()
 
     def again(self):
-        """The next queue run (what Exim remembers of the host is forgotten, so that it is one): the message may now arrive."""
+        """The next queue run (what the mail server remembers of the host is forgotten, so that it is one): the message may now arrive."""
         self._mark = len(self.origin.log())
-        self.origin.host.run(["sh", "-c", "rm -rf /var/spool/exim4/db/*"])
+        self.origin.forget_hosts()
         self.began = time.monotonic()
         self.origin.run_queue()
         return self
