@@ -196,6 +196,7 @@ void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *
 	if (address(a) != NULL)
 		sotto_state_load(a->state, &(struct sotto_state_key){ .addr = address(a), .inbound = a->role == SOTTO_ACCEPT }, &s);
 	before = s;
+	sotto_log_patience(a->log_ms);
 	warn(a, end, &s);
 	sotto_account_line(line, sizeof(line), a, end);
 	sotto_log(end->orderly || sotto_account_native(a, end->report) ? LOG_INFO : LOG_NOTICE, "%s", line);

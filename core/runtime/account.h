@@ -20,6 +20,7 @@ struct sotto_account {
 	const char *host, *domain;	/* as far as they are known, or NULL; the caller's */
 	const char *adapter, *state, *run;
 	bool required, avoided, offered_before, remembers_keys;
+	int log_ms;			/* how long a line may wait for a full log when the session is over; 0 where others are under way */
 	bool native;			/* where it isn't sealed our mail server goes on natively: that is no refusal of ours */
 	/* the account's own */
 	struct sotto_live_file file;
@@ -38,7 +39,7 @@ void sotto_account_progress(struct sotto_account *a, const struct sotto_report *
 /* It is decided what the session is: from now on it has a live file in either role. */
 void sotto_account_settled(struct sotto_account *a);
 
-/* The session is over: logs it, remembers what is to be remembered, removes the live file. */
+/* The session is over, and both its connections are closed: logs it, remembers what is to be remembered, removes the live file. */
 void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end);
 
 #endif

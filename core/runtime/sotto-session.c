@@ -177,6 +177,7 @@ static void open_account(struct job *j)
 	a->adapter = j->options.adapter;
 	a->state = j->options.state;
 	a->run = j->options.run;
+	a->log_ms = LOG_MS;
 	a->required = p->required;
 	a->native = p->session.clear == SOTTO_CLEAR_421;
 	a->avoided = p->avoided;

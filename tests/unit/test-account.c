@@ -2,8 +2,28 @@
 /* account.h's promises: what a session leaves in the memory of its peer, and that a busy peer costs no writing. */
 #include "tests/unit/folder-lab.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+
 #include "core/runtime/account.h"
+#include "core/runtime/log-socket.h"
+#include "core/runtime/log.h"
 #include "core/runtime/state.h"
+
+/* In place of the C library's, for log.c: the log is read when somebody waits for it. */
+static int read_when_waited_for = -1;
+
+int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	struct timespec limit = { .tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000L };
+	char line[2048];
+
+	while (read_when_waited_for >= 0 && recv(read_when_waited_for, line, sizeof(line), MSG_DONTWAIT) > 0)
+		;
+	return ppoll(fds, n, timeout < 0 ? NULL : &limit, NULL);
+}
 
 static const struct sotto_report sealed = { .outcome = SOTTO_OUTCOME_SEALED, .offer_known = true, .offered = true, .version = 1,
 					    .identity = SOTTO_IDENTITY_KNOWN, .identity_key = { 7 } };
@@ -13,7 +33,7 @@ static void session(const struct sotto_report *report, bool orderly)
 	struct sotto_relay_end end = { .report = report, .orderly = orderly };
 	struct sotto_account a = { .role = SOTTO_CONNECT, .peer = lab_addr("192.0.2.1", 25), .peer_len = sizeof(struct sockaddr_in),
 				   .host = "mx.example.org", .domain = "example.org", .adapter = "exim", .state = lab_dir, .run = lab_dir,
-				   .remembers_keys = true };
+				   .remembers_keys = true, .log_ms = 500 };
 
 	sotto_account_open(&a);
 	sotto_account_close(&a, &end);
@@ -115,6 +135,31 @@ static void whatever_is_new_is_written_at_once(void **state)
 	assert_int_equal(load(NULL).failures, 0);
 }
 
+/* Many sessions that end at once are more than a log's socket takes at once. */
+static void its_line_waits_for_a_log_that_is_full(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char line[2048] = "";
+
+	(void)state;
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/log", lab_dir);
+	read_when_waited_for = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(read_when_waited_for, (const struct sockaddr *)&at, sizeof(at)), 0);
+	sotto_log_socket = at.sun_path;
+	sotto_log_open("test-account", false);
+	sotto_log_patience(0);
+	for (unsigned i = 0; i < 5000; i++)
+		sotto_log(LOG_INFO, "filling");
+	session(&sealed, true);
+	assert_true(recv(read_when_waited_for, line, sizeof(line) - 1, MSG_DONTWAIT) > 0);
+	if (strstr(line, "outcome=sealed") == NULL)
+		fail_msg("%s", line);
+	close(read_when_waited_for);
+	read_when_waited_for = -1;
+	sotto_log_patience(0);
+	sotto_log_open("test-account", true);
+}
+
 static void a_first_sealed_session_is_written_at_once(void **state)
 {
 	struct sotto_report clear = { .outcome = SOTTO_OUTCOME_CLEAR, .offer_known = true, .offered = true };
@@ -135,6 +180,7 @@ int main(void)
 		lab_test(and_what_is_from_the_future),
 		lab_test(whatever_is_new_is_written_at_once),
 		lab_test(a_first_sealed_session_is_written_at_once),
+		lab_test(its_line_waits_for_a_log_that_is_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
