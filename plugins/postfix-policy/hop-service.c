@@ -117,12 +117,15 @@ static void on_given(void *arg, void *connection)
 /* Those that wait for what it would have found out have waited enough. */
 static void on_failed(void *arg, void *connection, const char *why)
 {
-	struct sotto_held *c = connection;
+	struct sotto_held *c = connection, *next = c->domain->held;
 
 	complain_of_session(arg, why);
-	while (c->domain->held != NULL)
-		say_and_drop(c->domain->held, "no session to be had");
 	say_and_drop(c, "no session to be had");
+	while (next != NULL) {
+		c = next;
+		next = c->next_held;
+		say_and_drop(c, "no session to be had");
+	}
 }
 
 /* ---- held ---- */

@@ -59,11 +59,10 @@ class MailServer:
     def set_sotto_lines(self, on):
         raise NotImplementedError
 
-    # how its log, and its queue, say what happened: patterns, and folders
+    # how its log, and its queue, say what happened: patterns, and folders that change when the queue does
 
     accepted = ""       # in the reply to a message that was taken
     bounced = ""
-    spool = ""          # the folder that changes when the queue does
 
     def sent(self, recipient):
         raise NotImplementedError
@@ -73,6 +72,9 @@ class MailServer:
 
     def took(self, sender):
         """A message has come in."""
+        raise NotImplementedError
+
+    def spool_folders(self):
         raise NotImplementedError
 
     def waiting(self):
@@ -223,7 +225,6 @@ class Exim(MailServer):
     log_path = "/var/log/exim4/mainlog"
     accepted = "250 OK id="
     bounced = r" \*\* "
-    spool = "/var/spool/exim4/input"
 
     DEBCONF = {"dc_eximconfig_configtype": "internet", "dc_other_hostnames": "", "dc_local_interfaces": "", "dc_readhost": "",
                "dc_relay_domains": "", "dc_minimaldns": "false", "dc_relay_nets": "", "dc_smarthost": "", "CFILEMODE": "644",
@@ -347,9 +348,12 @@ class Exim(MailServer):
         if ids:
             self.host.run(["exim4", "-Mrm", *ids])
 
+    def spool_folders(self):
+        return [self.host.path("/var/spool/exim4/input")]
+
     def await_empty_queue(self, seconds=PATIENCE):
-        spool = self.host.path("/var/spool/exim4/input")
-        wait.until(lambda: not any(name.endswith("-H") for _, _, names in os.walk(spool) for name in names), [spool], seconds,
+        folders = self.spool_folders()
+        wait.until(lambda: not any(name.endswith("-H") for folder in folders for _, _, names in os.walk(folder) for name in names), folders, seconds,
                    lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
 
 

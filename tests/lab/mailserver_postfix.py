@@ -25,7 +25,6 @@ class Postfix(MailServer):
     run_mode = "711"
     accepted = "250 2.0.0 Ok: queued as "
     bounced = r"status=bounced"
-    spool = f"{SPOOL}/deferred"
     # As with Exim: what cannot be read on the wire cannot be read because of Sotto, and not of STARTTLS.
     NO_STARTTLS = {"smtpd_tls_security_level": "none"}
 
@@ -130,6 +129,12 @@ class Postfix(MailServer):
         if self.sotto:
             self.reload()
 
+    def forget(self):
+        """Also what sessions write at their end, and what Postfix has heard."""
+        self.host.await_quiet(lambda name, state: name.startswith("sotto-session"), 20)
+        super().forget()
+        self.settings_changed()
+
     def program_changed(self):
         """The daemon holds the program that it was started with."""
         self.daemon.stop()
@@ -170,8 +175,10 @@ class Postfix(MailServer):
                 found += files
         return found
 
-    def await_empty_queue(self, seconds=PATIENCE):
+    def spool_folders(self):
         folders = [self.host.path(f"{SPOOL}/{name}") for name in QUEUES]
-        folders += [path for folder in folders for path in folder.glob("*") if path.is_dir()]
-        wait.until(lambda: not self._queued(), folders, seconds,
+        return folders + [path for folder in folders for path in folder.glob("*") if path.is_dir()]
+
+    def await_empty_queue(self, seconds=PATIENCE):
+        wait.until(lambda: not self._queued(), self.spool_folders(), seconds,
                    lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))

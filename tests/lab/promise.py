@@ -66,7 +66,7 @@ class Letter:
     def waits(self):
         """In time it is deferred: it is in the queue, whole, and has gone nowhere."""
         self.origin.await_log(self.origin.deferred(self.message.recipients[0]), self._mark, self._left())
-        wait.until(lambda: self.origin.waiting() == 1, [self.origin.host.path(self.origin.spool)], 5, "it is in the queue")
+        wait.until(lambda: self.origin.waiting() == 1, self.origin.spool_folders(), 5, "it is in the queue")
         assert self.mailbox.count(self.message) == 0
         self.no_bounce()
 

@@ -69,6 +69,21 @@ def required(kind):
     return kind[1]
 
 
+@pytest.fixture
+def old(lab):
+    return lab.servers["a"]
+
+
+@pytest.fixture
+def new(lab):
+    return lab.servers["c"]
+
+
+@pytest.fixture
+def connections_of_a_refusal():
+    return 1
+
+
 def breaks(watch, server, peer, steps, required):
     """Free: delivered on the second connection. Required: it waits, and nothing of it was said; without the demand it is delivered."""
     with peer.serving(begin(*steps), clear_offering) as served:
@@ -87,19 +102,19 @@ def test_exchange_breaks(watch, server, peer, required, how):
 
 
 @pytest.mark.parametrize("how", SILENT)
-def test_exchange_stalls(watch, lab, peer, how):
+def test_exchange_stalls(watch, old, peer, how):
     """... and one that says nothing, or not enough, gets it after the 4 seconds that the protocol allows it."""
-    breaks(watch, lab.servers["a"], peer, SILENT[how], False)
+    breaks(watch, old, peer, SILENT[how], False)
 
 
 @pytest.mark.parametrize("how", ["nothing", "hello-in-drips"])
-def test_exchange_stalls_where_required(watch, lab, peer, how):
+def test_exchange_stalls_where_required(watch, new, peer, how):
     """... unless encryption is required of it."""
-    breaks(watch, lab.servers["c"], peer, SILENT[how], True)
+    breaks(watch, new, peer, SILENT[how], True)
 
 
 @pytest.mark.parametrize("code", REFUSALS)
-def test_refused(watch, server, peer, required, code):
+def test_refused(watch, server, peer, required, code, connections_of_a_refusal):
     """A refusal in one line that bears the word: in the clear in the same connection; required: not at all."""
     with peer.serving(begin(say(REFUSALS[code]), go_on), clear) as served:
         letter = letter_to(watch, server, served)
@@ -108,7 +123,7 @@ def test_refused(watch, server, peer, required, code):
         if required:
             letter.again().arrives()
         else:
-            assert served.connections == 1
+            assert served.connections == connections_of_a_refusal
 
 
 @pytest.mark.parametrize("how", ["closes", "refuses", "resets", "nothing"])
@@ -123,14 +138,14 @@ def test_second_connection_fails_too(watch, server, peer, how):
         letter.again().arrives()
 
 
-def test_second_connection_is_slow(watch, lab, peer):
+def test_second_connection_is_slow(watch, new, peer):
     """A second connection that takes its time for the greeting has the mail server's own patience, and gets the message."""
     def slow(talk):
         time.sleep(6)
         clear(talk)
 
     with peer.serving(begin(close), slow) as served:
-        letter = letter_to(watch, lab.servers["c"], served).send()
+        letter = letter_to(watch, new, served).send()
         letter.arrives()
         assert served.connections == 2
 
