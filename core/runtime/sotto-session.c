@@ -58,6 +58,7 @@ struct job {
 	struct sotto_plan plan;
 	char host[SOTTO_DNS_NAME];	/* --to: the MX that was connected to */
 	enum sotto_domain_offer learnt;	/* --to: what the daemon has been told of the domain */
+	char native;			/* --to: SOTTO_READY_REFUSED or _FREE, once it has been told */
 	uint8_t header[SOTTO_PROXY_MAX];
 	size_t header_len;
 	int exit_code;
@@ -99,12 +100,23 @@ static void load_conf(struct job *j)
 
 /* ---- what is learnt of the domain that we connect to ---- */
 
-/* For the daemon, at once. Where everything is off nothing is learnt. */
+/* For the daemon, at once. Where everything is off nothing is learnt, and no "no" of one whose mail must not go past us. */
 static void note_domain(struct job *j, enum sotto_domain_offer what)
 {
-	if (j->options.to == NULL || what == j->learnt || j->conf.mode == SOTTO_MODE_OFF)
+	if (j->options.to == NULL || what == j->learnt || j->conf.mode == SOTTO_MODE_OFF || (what == SOTTO_DOMAIN_NO && j->plan.required))
 		return;
 	j->learnt = what;
+	sotto_ready_tell(j->options.ready, what == SOTTO_DOMAIN_YES ? SOTTO_READY_YES : SOTTO_READY_NO);
+}
+
+/* Whether our mail server may go there without us: the daemon, which knows only the domain, could not tell. */
+static void note_native(struct job *j, bool refused)
+{
+	char what = refused ? SOTTO_READY_REFUSED : SOTTO_READY_FREE;
+
+	if (j->options.to == NULL || what == j->native)
+		return;
+	j->native = what;
 	sotto_ready_tell(j->options.ready, what);
 }
 
@@ -125,6 +137,8 @@ static void note_report(struct job *j, const struct sotto_report *report, bool o
 
 	if (what != SOTTO_DOMAIN_UNKNOWN)
 		note_domain(j, j->plan.avoided || j->plan.excluded ? SOTTO_DOMAIN_NO : what);
+	if (report->outcome != SOTTO_OUTCOME_OPEN)
+		note_native(j, j->plan.required || report->cause == SOTTO_CAUSE_IDENTITY);
 }
 
 /* ---- one session ---- */
@@ -271,6 +285,8 @@ static void on_connected(struct job *j, const struct sotto_dial_result *r)
 		memset(&j->ends.local, 0, sizeof(j->ends.local));
 	(void)snprintf(j->host, sizeof(j->host), "%s", r->host != NULL ? r->host : "");
 	prepare_session(j);
+	if (j->plan.required)
+		note_native(j, true);
 	if (sotto_ready_wait(&j->options.ready, true) != 0) {
 		drop_session(j);
 		return;

@@ -11,6 +11,8 @@
 #include "core/runtime/hop.h"
 #include "core/runtime/log.h"
 
+/* Postfix shows it in its log: the name is a sentence. RFC 6761, 6.4: it never is one of a host. */
+#define UNMEETABLE "secure match=encryption-by-sotto-is-required.invalid"
 #define CLAIM_AGAIN 1800	/* seconds; hop.h: now and then */
 
 static size_t not_found(char reply[SOTTO_SOCKETMAP_REPLY])
@@ -113,7 +115,10 @@ size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t l
 	struct in_addr address;
 	const struct sotto_domain *d = read_hop(&address, key, len) ? sotto_domains_at(p->domains, address) : NULL;
 
-	return d != NULL && d->tls ? sotto_socketmap_write(reply, "OK", "encrypt") : not_found(reply);
+	if (d != NULL)
+		return d->tls ? sotto_socketmap_write(reply, "OK", "encrypt") : not_found(reply);
+	d = sotto_domains_find(p->domains, key, len);
+	return d != NULL && d->refused && !is_off(p, d) ? sotto_socketmap_write(reply, "OK", UNMEETABLE) : not_found(reply);
 }
 
 enum sotto_divert_hop sotto_divert_hop(const struct sotto_policyd *p, const struct sotto_domain *d, int64_t now)

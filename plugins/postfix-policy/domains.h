@@ -28,6 +28,7 @@ struct sotto_domain {
 	bool required, excluded;
 	bool tls;			/* at the last look, its native TLS policy was more than the hop can do */
 	bool asked;			/* a session is finding out what it offers */
+	bool refused;			/* its mail server must not get mail in the clear, a session has said (ready.h) */
 	int64_t claimed;		/* when its address was last claimed; 0: never */
 	struct in_addr address;
 	struct sotto_held *held;
@@ -48,9 +49,13 @@ void sotto_domains_close(struct sotto_domains *d);	/* NULL is nothing; nothing m
 
 /*
  * The domain of a name in any case, with or without a dot at its end; made where it isn't known. NULL: no domain (state-name.h), or there are
- * too many. Valid until close. Its required and excluded are those of the files as they are now.
+ * too many. Valid until close. Its required and excluded are those of the files as they are now, and a "no" that is older than the file
+ * require is not known any more.
  */
 struct sotto_domain *sotto_domains_get(struct sotto_domains *d, const char *name, size_t len);
+
+/* The same, but NULL where it isn't known; its required and excluded may be old. */
+struct sotto_domain *sotto_domains_find(const struct sotto_domains *d, const char *name, size_t len);
 
 /* The domain that has this address of the hop, as far as it is known here; or NULL. */
 struct sotto_domain *sotto_domains_at(const struct sotto_domains *d, struct in_addr address);

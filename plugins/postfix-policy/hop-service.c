@@ -211,6 +211,18 @@ static void on_told(void *arg, struct sotto_domain *d, enum sotto_domain_offer w
 	sotto_hop_service_learnt(arg, d);
 }
 
+/* Believed until a session says otherwise: the next mail comes this way first again. */
+static void on_refused(void *arg, struct sotto_domain *d, bool refused)
+{
+	(void)arg;
+	d->refused = refused;
+}
+
+void sotto_hop_service_hear(struct sotto_hop_service *h, const struct sotto_domain *d)
+{
+	sotto_sessions_hear(h->sessions, d);
+}
+
 /* It has ended without a word of what the domain offers: the next one finds out. */
 static void on_ended(void *arg, struct sotto_domain *d)
 {
@@ -349,7 +361,7 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 struct sotto_hop_service *sotto_hop_service_open(struct sotto_policyd *p, int fd)
 {
 	struct sotto_hop_service *h = calloc(1, sizeof(*h));
-	const struct sotto_sessions_hooks hooks = { on_given, on_failed, on_told, on_ended, h };
+	const struct sotto_sessions_hooks hooks = { on_given, on_failed, on_told, on_refused, on_ended, h };
 
 	if (h == NULL) {
 		close(fd);

@@ -25,6 +25,7 @@ class Postfix(MailServer):
     run_mode = "711"
     accepted = "250 2.0.0 Ok: queued as "
     bounced = r"status=bounced"
+    cut_in_data = r"lost connection after DATA"
     # As with Exim: what cannot be read on the wire cannot be read because of Sotto, and not of STARTTLS.
     NO_STARTTLS = {"smtpd_tls_security_level": "none"}
 
@@ -37,6 +38,10 @@ class Postfix(MailServer):
     @property
     def version(self):
         return self.host.run(["postconf", "-h", "mail_version"]).stdout.decode().strip()
+
+    @property
+    def second_way(self):
+        return self.sotto
 
     @property
     def log_folder(self):

@@ -262,6 +262,46 @@ static void the_hops_tls_policy_is_what_was_found(void **state)
 	}
 }
 
+/* A session has found that the domain's mail server must not get mail in the clear: Postfix would, where it goes there without us. */
+static void what_a_session_refused_does_not_go_natively(void **state)
+{
+	static const char *const same[] = { "example.org", "EXAMPLE.org." }, *const others[] = { "sub.example.org", ".org", "example.com" };
+	char reply[SOTTO_SOCKETMAP_REPLY];
+	size_t n;
+
+	(void)state;
+	sotto_domains_get(p.domains, "example.org", 11)->refused = true;
+	for (unsigned i = 0; i < 2; i++) {
+		n = sotto_divert_tls(&p, same[i], strlen(same[i]), reply);
+		assert_memory_equal(reply, "55:OK secure match=encryption-by-sotto-is-required.invalid,", n);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		n = sotto_divert_tls(&p, others[i], strlen(others[i]), reply);
+		assert_memory_equal(reply, "9:NOTFOUND ,", n);
+	}
+	p.conf.mode = SOTTO_MODE_OFF;
+	n = sotto_divert_tls(&p, "example.org", 11, reply);
+	assert_memory_equal(reply, "9:NOTFOUND ,", n);
+}
+
+/* The file may name the domain's mail server, which only a session finds out. */
+static void a_no_from_before_the_file_require_is_not_believed(void **state)
+{
+	int64_t now = time(NULL);
+
+	(void)state;
+	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_NO, now - 60), 0);
+	loop();
+	assert_string_equal(transport("bert@example.org"), "NOTFOUND ");
+	require("192.0.2.5\n");
+	assert_string_equal(transport("bert@example.org"), hop_of("example.org", false));
+	assert_int_equal(utimensat(AT_FDCWD, lab_path("conf/require"), (const struct timespec[2]){ { now - 30, 0 }, { now - 30, 0 } }, 0), 0);
+	assert_int_equal(unlink(lab_path("domains/example.org")), 0);
+	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_NO, now), 0);
+	loop();
+	assert_string_equal(transport("bert@example.org"), "NOTFOUND ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +318,8 @@ int main(void)
 		test(exclude_and_off_mean_what_they_say),
 		test(to_observe_asks_once),
 		test(the_hops_tls_policy_is_what_was_found),
+		test(what_a_session_refused_does_not_go_natively),
+		test(a_no_from_before_the_file_require_is_not_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
