@@ -41,7 +41,7 @@ static bool claim(const struct sotto_policyd *p, struct sotto_domain *d, int64_t
 	if (r == 0)
 		d->claimed = now;
 	else if (r != -EADDRINUSE)
-		sotto_log_limited(p->state, "hop-limit", LOG_ERR, "%s: %s; mail goes natively until that is mended", p->hop_dir, strerror(-r));
+		sotto_log_limited(p->run, ".hop-limit", LOG_ERR, "%s: %s; mail goes natively until that is mended", p->hop_dir, strerror(-r));
 	return r == 0;
 }
 

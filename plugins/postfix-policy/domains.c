@@ -85,7 +85,7 @@ static bool listed(const struct sotto_domains *d, const char *file, const char *
 	(void)snprintf(path, sizeof(path), "%s/%s", d->config.conf_dir, file);
 	r = sotto_names_match(path, &who, err, sizeof(err));
 	if (err[0] != '\0')
-		sotto_log_limited(d->config.state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
+		sotto_log_limited(d->config.run, ".lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 	return r == 1;
 }
 

@@ -37,6 +37,7 @@ struct sotto_domain {
 
 struct sotto_domains_config {
 	const char *state;		/* the folder that domains/ is in */
+	const char *run;		/* for the limit on log lines: no disk, which may hang */
 	const char *conf_dir;		/* where require and exclude are */
 	void (*learnt)(void *arg, struct sotto_domain *d);	/* what is remembered of it has changed */
 	void (*conf_changed)(void *arg);	/* something in conf_dir has; the lists are looked at again by themselves */

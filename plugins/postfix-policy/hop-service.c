@@ -93,7 +93,7 @@ static void say_and_drop(struct sotto_held *c, const char *why)
 
 static void complain_of_session(const struct sotto_hop_service *h, const char *why)
 {
-	sotto_log_limited(h->p->state, "session-limit", LOG_ERR, "%s: no session to be had: %s; mail goes natively until that is mended",
+	sotto_log_limited(h->p->run, ".session-limit", LOG_ERR, "%s: no session to be had: %s; mail goes natively until that is mended",
 			  h->p->session, why);
 }
 
@@ -274,10 +274,10 @@ static bool is_postfix(const struct sotto_hop_service *h, int fd)
 	if (r == 0 && (uid == 0 || uid == sotto_site_facts(h->p->site)->mail_owner))
 		return true;
 	if (r == 0)
-		sotto_log_limited(h->p->state, "uid-limit", LOG_WARNING, "a program of user %u connected to the loopback hop; it is Postfix's alone",
+		sotto_log_limited(h->p->run, ".uid-limit", LOG_WARNING, "a program of user %u connected to the loopback hop; it is Postfix's alone",
 				  (unsigned)uid);
 	else if (r != -ENOTCONN)
-		sotto_log_limited(h->p->state, "uid-limit", LOG_ERR, "the kernel does not say who connects to the loopback hop: %s (is its module "
+		sotto_log_limited(h->p->run, ".uid-limit", LOG_ERR, "the kernel does not say who connects to the loopback hop: %s (is its module "
 				  "tcp_diag there?); mail goes natively", strerror(-r));
 	return false;
 }
@@ -327,7 +327,7 @@ static void pause_accepting(struct sotto_hop_service *h, int listening)
 	const struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
 	int fd;
 
-	sotto_log_limited(h->p->state, "accept-limit", LOG_ERR, "the loopback hop takes no connection: %s", strerror(errno));
+	sotto_log_limited(h->p->run, ".accept-limit", LOG_ERR, "the loopback hop takes no connection: %s", strerror(errno));
 	if (h->spare >= 0) {
 		close(h->spare);
 		fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);

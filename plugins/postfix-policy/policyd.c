@@ -218,7 +218,7 @@ static int open_signals(struct event_base *base)
 
 static int open_modules(struct sotto_policyd *p)
 {
-	const struct sotto_domains_config domains = { .state = p->state, .conf_dir = p->conf_dir, .learnt = on_learnt, .conf_changed = on_conf };
+	const struct sotto_domains_config domains = { .state = p->state, .run = p->run, .conf_dir = p->conf_dir, .learnt = on_learnt, .conf_changed = on_conf };
 
 	p->base = event_base_new();
 	if (p->base == NULL || open_signals(p->base) != 0 || say_that_we_are_alive(p->base) != 0)

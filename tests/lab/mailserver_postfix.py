@@ -31,7 +31,7 @@ class Postfix(MailServer):
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
-        self.settings = {"myhostname": self.name, "myorigin": domain, "home_mailbox": "Maildir/",
+        self.settings = {"myhostname": self.name, "myorigin": domain, "home_mailbox": "Maildir/", "message_size_limit": "51200000",
                          "mydestination": f"{domain}, six.{domain}, mid.{domain}, {self.name}, localhost", **self.NO_STARTTLS}
         self.daemon = Unit(host, "sotto-policyd")
 
@@ -97,11 +97,11 @@ class Postfix(MailServer):
             raise Failed(f"Postfix on {self.name} does not stop: {left}")
         self.daemon.stop()
 
-    def start_daemon(self):
-        """Returns when it has asked Postfix's configuration, and knows whether the hop may be used."""
+    def start_daemon(self, must_start=True):
+        """Returns when it has asked Postfix's configuration, and knows whether the hop may be used; or when it has failed, if it may."""
         mark = len(self.sotto_log())
-        self.daemon.start()
-        self.await_sotto("outgoing mail is", mark)
+        if self.daemon.start(must_start):
+            self.await_sotto("outgoing mail is", mark)
 
     def reload(self):
         mark = len(self.log())
@@ -140,10 +140,10 @@ class Postfix(MailServer):
         super().forget()
         self.settings_changed()
 
-    def program_changed(self):
+    def program_changed(self, must_start=True):
         """The daemon holds the program that it was started with."""
         self.daemon.stop()
-        self.start_daemon()
+        self.start_daemon(must_start)
 
     # ---- mail ----
 

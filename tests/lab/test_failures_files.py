@@ -9,7 +9,7 @@ import time
 import pytest
 
 from . import faults
-from .faults import CONF, LIBRARY, STATE, replaced
+from .faults import CONF, LIBRARY, RUN, STATE, replaced
 from .message import Message
 from .promise import Letter, Mailbox, delivers, requiring
 from .test_failures_host import is_sealed_in_time
@@ -132,7 +132,8 @@ def test_conf_broken_with_a_good_copy(watch, ends, broken, how):
     """sotto.conf is broken: the last good settings stay in force, and sealing goes on; it is said in the log."""
     is_sealed_in_time(watch, ends)
     nothing_left(*ends)
-    broken.host.path(f"{STATE}/conf-limit").unlink(missing_ok=True)     # so that it is not said too seldom
+    for stamp in (f"{STATE}/conf-limit", f"{RUN}/.conf-limit"):      # so that it is not said too seldom
+        broken.host.path(stamp).unlink(missing_ok=True)
     mark = len(broken.sotto_log())
     with conf(broken.host, BROKEN_CONF[how]):
         is_sealed_in_time(watch, ends)

@@ -46,9 +46,9 @@ def letter_between(watch, ends, **how):
 LASTING = ("sotto-policyd", "sotto-connector")      # not a connection's: Postfix's
 
 
-def nothing_left(*servers):
+def nothing_left(*servers, seconds=15):
     for server in servers:
-        left = server.host.await_quiet(lambda name, state: state == "Z" or name.startswith("sotto") and name not in LASTING, 15)
+        left = server.host.await_quiet(lambda name, state: state == "Z" or name.startswith("sotto") and name not in LASTING, seconds)
         assert not left, left
 
 

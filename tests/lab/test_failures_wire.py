@@ -83,7 +83,7 @@ EXCHANGE = {
     "reset-behind-the-hello": [Rule(RESET, CLIENT, hello(1216), [0])], "reset-in-the-answer": [Rule(RESET, SERVER, hello(600), [0])],
     "end-in-the-hello": [Rule(END, CLIENT, hello(600), [0])], "end-in-the-answer": [Rule(END, SERVER, hello(600), [0])],
     "end-behind-the-hello": [Rule(END, CLIENT, hello(1216), [0])],
-    "octets-added": [alter(SERVER, b"250 HELP\r\n", b"250 HELP\r\n250 HELP\r\n", [0])],
+    "octets-added": [alter(SERVER, last, last + last, [0]) for last in (b"250 HELP\r\n", b"250 CHUNKING\r\n")],      # Exim's, Postfix's
 }
 STALLS = {"stall-in-the-hello": Rule(STALL, CLIENT, hello(600), [0]), "stall-in-the-answer": Rule(STALL, SERVER, hello(600), [0])}
 

@@ -43,7 +43,8 @@ class Unit:
         self._ready, self._wanted, self._failed = False, False, None
         self._process = self._thread = self._socket = None
 
-    def start(self):
+    def start(self, must_start=True):
+        """False where it has ended instead, which must_start forbids; it is tried again."""
         self._wanted, self._ready, self._failed = True, False, None
         path = self.host.path(NOTIFY)
         path.unlink(missing_ok=True)
@@ -53,7 +54,10 @@ class Unit:
         self._begin()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
-        self.await_ready()
+        with contextlib.nullcontext() if must_start else contextlib.suppress(Failed):
+            self.await_ready()
+            return True
+        return False
 
     def _begin(self):
         user = self.service["User"]

@@ -26,7 +26,7 @@ static void on_conf(void *arg)
 static int begin(void **state)
 {
 	static char conf[128], dir[64];
-	const struct sotto_domains_config c = { .state = dir, .conf_dir = conf, .learnt = on_learnt, .conf_changed = on_conf };
+	const struct sotto_domains_config c = { .state = dir, .run = dir, .conf_dir = conf, .learnt = on_learnt, .conf_changed = on_conf };
 
 	if (lab_begin(state) != 0)
 		return -1;
@@ -34,7 +34,7 @@ static int begin(void **state)
 	snprintf(conf, sizeof(conf), "%s/conf", lab_dir);
 	memset(&p, 0, sizeof(p));
 	sotto_conf_defaults(&p.conf);
-	p.state = dir;
+	p.state = p.run = dir;
 	p.port = 10027;
 	snprintf(p.hop_dir, sizeof(p.hop_dir), "%s/hop", lab_dir);
 	if (mkdir(conf, 0755) != 0)
@@ -202,7 +202,7 @@ static void one_that_is_required_is_not(void **state)
 
 static void what_was_remembered_before_the_start_counts(void **state)
 {
-	const struct sotto_domains_config c = { .state = p.state, .conf_dir = "/nowhere", .learnt = on_learnt, .conf_changed = on_conf };
+	const struct sotto_domains_config c = { .state = p.state, .run = p.state, .conf_dir = "/nowhere", .learnt = on_learnt, .conf_changed = on_conf };
 
 	(void)state;
 	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_NO, time(NULL)), 0);

@@ -74,7 +74,7 @@ static int session(int argc, char **argv)
 static int begin(void **state)
 {
 	static char conf[128], dir[64];
-	const struct sotto_domains_config c = { .state = dir, .conf_dir = conf, .learnt = on_learnt, .conf_changed = on_conf };
+	const struct sotto_domains_config c = { .state = dir, .run = dir, .conf_dir = conf, .learnt = on_learnt, .conf_changed = on_conf };
 	struct sockaddr_in at;
 	socklen_t len = sizeof(at);
 	char err[256];
