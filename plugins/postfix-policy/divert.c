@@ -110,7 +110,7 @@ static bool read_hop(struct in_addr *out, const char *key, size_t len)
 	return sotto_hop_is((const struct sockaddr *)&a);
 }
 
-size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t len, char reply[SOTTO_SOCKETMAP_REPLY])
+size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t len, int64_t now, char reply[SOTTO_SOCKETMAP_REPLY])
 {
 	struct in_addr address;
 	const struct sotto_domain *d = read_hop(&address, key, len) ? sotto_domains_at(p->domains, address) : NULL;
@@ -118,7 +118,7 @@ size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t l
 	if (d != NULL)
 		return d->tls ? sotto_socketmap_write(reply, "OK", "encrypt") : not_found(reply);
 	d = sotto_domains_find(p->domains, key, len);
-	return d != NULL && d->refused && !is_off(p, d) ? sotto_socketmap_write(reply, "OK", UNMEETABLE) : not_found(reply);
+	return d != NULL && !is_off(p, d) && sotto_domains_refused(p->domains, d, now) ? sotto_socketmap_write(reply, "OK", UNMEETABLE) : not_found(reply);
 }
 
 enum sotto_divert_hop sotto_divert_hop(const struct sotto_policyd *p, const struct sotto_domain *d, int64_t now)

@@ -26,7 +26,7 @@ size_t sotto_divert_transport(const struct sotto_policyd *p, const char *key, si
  * that no certificate meets, where a session found that encryption is required of its mail server, and was not to be had; the mail waits.
  * Otherwise `NOTFOUND`: what main.cf says of all.
  */
-size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t len, char reply[SOTTO_SOCKETMAP_REPLY]);
+size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t len, int64_t now, char reply[SOTTO_SOCKETMAP_REPLY]);
 
 /* Whether a connection for this domain is to be had through the hop now (the same rules; a session, once open, is not asked again). */
 enum sotto_divert_hop { SOTTO_HOP_TAKE, SOTTO_HOP_NATIVE, SOTTO_HOP_OFF };

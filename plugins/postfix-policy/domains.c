@@ -20,6 +20,7 @@
 
 /* glibc's hash tables (hsearch) cannot be walked, and libevent's are its own: a plain one of lists, as large as it will get. */
 #define SLOTS 16384
+#define A_MOMENT 5	/* seconds */
 #define CHANGES (IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_CREATE | IN_ATTRIB)
 
 struct sotto_domains {
@@ -153,6 +154,17 @@ struct sotto_domain *sotto_domains_get(struct sotto_domains *d, const char *name
 	if (one != NULL)
 		look_up(d, one);
 	return one;
+}
+
+void sotto_domains_refuse(const struct sotto_domains *d, struct sotto_domain *one, bool refused)
+{
+	one->refused = refused;
+	one->refused_at = d->generation;
+}
+
+bool sotto_domains_refused(const struct sotto_domains *d, const struct sotto_domain *one, int64_t now)
+{
+	return one->refused && (one->refused_at == d->generation || one->sessions > 0 || now - one->ended <= A_MOMENT);
 }
 
 /* ---- what is remembered ---- */

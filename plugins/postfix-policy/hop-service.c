@@ -102,8 +102,10 @@ static void give(struct sotto_held *c)
 	int r = sotto_sessions_start(c->service->sessions, c->domain, c->fd, c);
 
 	c->starting = r == 0;
-	if (r == 0)
+	if (r == 0) {
+		c->domain->sessions++;
 		return;
+	}
 	complain_of_session(c->service, strerror(-r));
 	say_and_drop(c, "no session to be had");
 }
@@ -214,8 +216,9 @@ static void on_told(void *arg, struct sotto_domain *d, enum sotto_domain_offer w
 /* Believed until a session says otherwise: the next mail comes this way first again. */
 static void on_refused(void *arg, struct sotto_domain *d, bool refused)
 {
-	(void)arg;
-	d->refused = refused;
+	struct sotto_hop_service *h = arg;
+
+	sotto_domains_refuse(h->p->domains, d, refused);
 }
 
 void sotto_hop_service_hear(struct sotto_hop_service *h, const struct sotto_domain *d)
@@ -227,6 +230,8 @@ void sotto_hop_service_hear(struct sotto_hop_service *h, const struct sotto_doma
 static void on_ended(void *arg, struct sotto_domain *d)
 {
 	(void)arg;
+	d->sessions--;
+	d->ended = now_s();
 	if (sotto_domain_state_now(&d->state, now_s()) != SOTTO_DOMAIN_UNKNOWN)
 		return;
 	d->asked = false;

@@ -47,7 +47,7 @@ static size_t answer_tls(const struct sotto_policyd *p, const struct sotto_socke
 
 	if (d != NULL && all.hop != NULL)
 		sotto_hop_service_hear(all.hop, d);
-	return sotto_divert_tls(p, r->key, r->key_len, reply);
+	return sotto_divert_tls(p, r->key, r->key_len, (int64_t)time(NULL), reply);
 }
 
 static long answer_map(void *arg, const char *octets, size_t n, char reply[SOTTO_SERVICE_REPLY], size_t *reply_len)

@@ -134,6 +134,10 @@ class Postfix(MailServer):
         if self.sotto:
             self.reload()
 
+    def forget_hosts(self):
+        """An answer of ours counts for 30 s, also one that mail must wait."""
+        self.settings_changed()
+
     def forget(self):
         """Also what sessions write at their end, and what Postfix has heard."""
         self.host.await_quiet(lambda name, state: name.startswith("sotto-session"), 20)

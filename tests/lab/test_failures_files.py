@@ -123,8 +123,19 @@ SOME_BROKEN_CONF = ("garbage", "no-such-setting", "long-line", "huge")
 
 @contextlib.contextmanager
 def conf(host, contents):
-    with replaced(host, f"{CONF}/sotto.conf", contents, 0o644):
+    """In one step: somebody may be watching, to whom no file would mean no settings, which are good ones."""
+    path = host.path(f"{CONF}/sotto.conf")
+    before = path.read_bytes()
+
+    def put(octets):
+        host.write(f"{CONF}/sotto.conf.new", octets, 0o644)
+        os.replace(host.path(f"{CONF}/sotto.conf.new"), path)
+
+    put(contents)
+    try:
         yield
+    finally:
+        put(before)
 
 
 @pytest.mark.parametrize("how", BROKEN_CONF)
@@ -144,8 +155,8 @@ def test_conf_broken_with_a_good_copy(watch, ends, broken, how):
 def test_conf_broken_without_a_copy(watch, ends, broken, required, how):
     """There never were good settings: nothing is sealed, and mail goes as if we were not there; required: it waits."""
     letter = letter_between(watch, ends)
-    broken.host.path(f"{STATE}/sotto.conf.good").unlink(missing_ok=True)
     with demanded(ends, required):
+        broken.host.path(f"{STATE}/sotto.conf.good").unlink(missing_ok=True)
         with conf(broken.host, BROKEN_CONF[how]):
             delivers(letter, required)
         if required:

@@ -93,10 +93,10 @@ def test_stopped_and_killed(watch, middle, ends, broken, moment):
         letter.comes_back().arrives()
 
 
-def is_sealed_in_time(watch, ends, fault=contextlib.nullcontext()):
+def is_sealed_in_time(watch, ends):
     """Encryption is required of both, so that only what is sealed arrives."""
     letter = letter_between(watch, ends)
-    with demanded(ends), fault:
+    with demanded(ends):
         letter.send().arrives()
     letter.unread()
 

@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import subprocess
 
 import pytest
 
@@ -57,18 +56,25 @@ def test_crashes_when_told_to_go(watch, ends, broken, required):     # noqa: F81
         letter.unread()
 
 
-@pytest.mark.parametrize("n", [8, 10, 11, 12, 13, 14, 16, 20])
-def test_few_descriptors(watch, ends, n):
-    """With few descriptors left for sotto-policyd, each message arrives, in time."""
-    origin = ends[0]
-    for pid in origin.daemon.pids:
-        subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={n}:{n}"], check=True)
+@contextlib.contextmanager
+def limited(server, limit):
+    """sotto-policyd, and all that it starts, under a limit in the words of the shell's ulimit. It may not even start."""
+    server.daemon.prefix = ["sh", "-c", f"ulimit {limit}; exec \"$@\"", "sh"]
+    server.program_changed(must_start=False)
     try:
+        yield
+    finally:
+        server.daemon.prefix = []
+        server.program_changed()
+
+
+@pytest.mark.parametrize("limit", [f"-n {n}" for n in (8, 13, 14, 15, 16, 17, 18, 20, 24)] + [f"-v {n}" for n in (4000, 12000, 20000, 40000)] + ["-f 0"])
+def test_scarce_in_the_daemon(watch, ends, limit):     # noqa: F811
+    """With few descriptors, or little memory, for sotto-policyd and its sessions, each message arrives, in time."""
+    with limited(ends[0], limit):
         letters = [letter_between(watch, ends).send() for _ in range(3)]
         for letter in letters:
             letter.arrives()
-    finally:
-        origin.program_changed()
 
 
 MEMORY = [2000, 6000, 10000, 12000, 14000, 20000]     # KiB
@@ -82,17 +88,3 @@ def test_scarce(watch, ends, limit):
     script = f"#!/bin/sh\nulimit {limit}\nexec {SESSION}.away \"$@\"\n"
     with replaced(ends[1].host, SESSION, script):
         letter.send().arrives()
-
-
-@pytest.mark.parametrize("n", [4000, 12000, 20000, 40000])
-def test_little_memory(watch, ends, n):
-    """With little memory for sotto-policyd and its sessions, each message arrives, in time."""
-    origin = ends[0]
-    for pid in origin.daemon.pids:
-        subprocess.run(["prlimit", f"--pid={pid}", f"--as={n * 1024}:{n * 1024}"], check=True)
-    try:
-        letters = [letter_between(watch, ends).send() for _ in range(3)]
-        for letter in letters:
-            letter.arrives()
-    finally:
-        origin.program_changed()

@@ -249,15 +249,15 @@ static void the_hops_tls_policy_is_what_was_found(void **state)
 	(void)state;
 	assert_string_equal(transport("bert@example.org"), hop_of("example.org", false));
 	snprintf(key, sizeof(key), "[%s]:10027", inet_ntoa(sotto_hop_address("example.org")));
-	n = sotto_divert_tls(&p, key, strlen(key), reply);
+	n = sotto_divert_tls(&p, key, strlen(key), time(NULL), reply);
 	assert_memory_equal(reply, "9:NOTFOUND ,", n);
 	sotto_domains_get(p.domains, "example.org", 11)->tls = true;
-	n = sotto_divert_tls(&p, key, strlen(key), reply);
+	n = sotto_divert_tls(&p, key, strlen(key), time(NULL), reply);
 	assert_memory_equal(reply, "10:OK encrypt,", n);
 	for (unsigned i = 0; i < 5; i++) {
 		static const char *const others[] = { "example.org", "[127.0.0.1]:25", "[192.0.2.1]", "[", "" };
 
-		n = sotto_divert_tls(&p, others[i], strlen(others[i]), reply);
+		n = sotto_divert_tls(&p, others[i], strlen(others[i]), time(NULL), reply);
 		assert_memory_equal(reply, "9:NOTFOUND ,", n);
 	}
 }
@@ -270,18 +270,39 @@ static void what_a_session_refused_does_not_go_natively(void **state)
 	size_t n;
 
 	(void)state;
-	sotto_domains_get(p.domains, "example.org", 11)->refused = true;
+	sotto_domains_refuse(p.domains, sotto_domains_get(p.domains, "example.org", 11), true);
 	for (unsigned i = 0; i < 2; i++) {
-		n = sotto_divert_tls(&p, same[i], strlen(same[i]), reply);
+		n = sotto_divert_tls(&p, same[i], strlen(same[i]), time(NULL), reply);
 		assert_memory_equal(reply, "55:OK secure match=encryption-by-sotto-is-required.invalid,", n);
 	}
 	for (unsigned i = 0; i < 3; i++) {
-		n = sotto_divert_tls(&p, others[i], strlen(others[i]), reply);
+		n = sotto_divert_tls(&p, others[i], strlen(others[i]), time(NULL), reply);
 		assert_memory_equal(reply, "9:NOTFOUND ,", n);
 	}
 	p.conf.mode = SOTTO_MODE_OFF;
-	n = sotto_divert_tls(&p, "example.org", 11, reply);
+	n = sotto_divert_tls(&p, "example.org", 11, time(NULL), reply);
 	assert_memory_equal(reply, "9:NOTFOUND ,", n);
+}
+
+/* What was said of lists that are no more counts while Postfix may still come to where the session could not go, and not longer. */
+static void a_refusal_ends_with_the_lists_that_it_was_for(void **state)
+{
+	struct sotto_domain *d = sotto_domains_get(p.domains, "example.org", 11);
+	int64_t now = time(NULL);
+
+	(void)state;
+	sotto_domains_refuse(p.domains, d, true);
+	d->sessions = 1;
+	require("nobody.example\n");
+	assert_true(sotto_domains_refused(p.domains, d, now));
+	d->sessions = 0;
+	d->ended = now;
+	assert_true(sotto_domains_refused(p.domains, d, now + 5));
+	assert_false(sotto_domains_refused(p.domains, d, now + 6));
+	sotto_domains_refuse(p.domains, d, true);
+	assert_true(sotto_domains_refused(p.domains, d, now + 86400));
+	sotto_domains_refuse(p.domains, d, false);
+	assert_false(sotto_domains_refused(p.domains, d, now));
 }
 
 /* The file may name the domain's mail server, which only a session finds out. */
@@ -319,6 +340,7 @@ int main(void)
 		test(to_observe_asks_once),
 		test(the_hops_tls_policy_is_what_was_found),
 		test(what_a_session_refused_does_not_go_natively),
+		test(a_refusal_ends_with_the_lists_that_it_was_for),
 		test(a_no_from_before_the_file_require_is_not_believed),
 	};
 
