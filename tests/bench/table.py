@@ -130,9 +130,22 @@ def lookups(t):
            lambda r: r <= 3)
 
 
+def sessions(t):
+    t.head("Inbound sessions of Postfix a second: connect, EHLO, QUIT")
+    for at_once in (1, 20):
+        plain = f"sessions.{at_once}.plain.per_second"
+        t.lines.append(f"  {at_once} at a time")
+        t.row("smtpd", plain, "/s")
+        t.row("sotto-front, sotto-session, smtpd", f"sessions.{at_once}.session.per_second", "/s", against=[("smtpd's", plain)])
+        t.row("sotto-front alone, smtpd", f"sessions.{at_once}.front.per_second", "/s", against=[("smtpd's", plain)])
+    for way, text in (("session", "through sotto-front and sotto-session"), ("front", "through the front alone")):
+        ratios = [t.ratio(f"sessions.{at_once}.{way}.per_second", f"sessions.{at_once}.plain.per_second") for at_once in (1, 20)]
+        t.must(f"sessions a second {text} at least 0.35 of smtpd's", None if None in ratios else min(ratios), lambda r: r >= 0.35)
+
+
 def table(figures):
     """(lines, targets as they go into bench.json)."""
     t = Table(figures)
-    for part in (handshake, start, relay, memory, turns, mail, lookups):
+    for part in (handshake, start, relay, memory, turns, mail, lookups, sessions):
         part(t)
     return t.lines, t.targets
