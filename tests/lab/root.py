@@ -27,6 +27,7 @@ SOTTO = {
 KINDS = {
     "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks"], "sotto": True},
     "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2"], "sotto": True},
+    "opensmtpd": {"packages": ["opensmtpd", "netbase", "ca-certificates", "openssl", "libcap2-bin"], "sotto": True},
     "dns": {"packages": ["nsd"], "sotto": False},
 }
 
