@@ -259,6 +259,7 @@ int main(int argc, char **argv)
 	all.keeper.passing = &all.passing;
 	sotto_keeper_begin(&all.keeper);
 	serve(signals);
+	sotto_listeners_end(&all.listeners);
 	sotto_keeper_let_go(&all.keeper);
 	return 0;
 }

@@ -18,3 +18,7 @@ install-opensmtpd-filter:
 	mv -f $(DESTDIR)$(OPENSMTPDDIR)/filter-sotto.new $(DESTDIR)$(OPENSMTPDDIR)/filter-sotto
 
 .PHONY: install-opensmtpd-filter
+
+# ---- tests: the program itself -----------------------------------------------------------------------------
+
+$(B)/tests/test-opensmtpd-filter: | $(B)/bin/filter-sotto

@@ -261,6 +261,8 @@ size_t sotto_keeper_hear(struct sotto_keeper *k, char *out, size_t size)
 
 void sotto_keeper_let_go(struct sotto_keeper *k)
 {
+	if (k->worker > 0 && !k->ready)
+		(void)kill(k->worker, SIGKILL);
 	close_end(&k->talk);
 	close_end(&k->leash);
 }

@@ -62,7 +62,7 @@ bool sotto_keeper_tell(const struct sotto_keeper *k, const char *line, size_t le
  */
 size_t sotto_keeper_hear(struct sotto_keeper *k, char *out, size_t size);
 
-/* smtpd is gone. Both go on for as long as they have sessions. */
+/* smtpd is gone. Both go on for as long as they have sessions; a worker that isn't ready has none, and is ended. */
 void sotto_keeper_let_go(struct sotto_keeper *k);
 
 #endif

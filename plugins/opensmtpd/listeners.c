@@ -105,6 +105,15 @@ bool sotto_listeners_open(struct sotto_listeners *l)
 	return all;
 }
 
+void sotto_listeners_end(const struct sotto_listeners *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->at[i].fd >= 0)
+			(void)shutdown(l->at[i].fd, SHUT_RDWR);
+	if (l->hop >= 0)
+		(void)shutdown(l->hop, SHUT_RDWR);
+}
+
 int sotto_listeners_check(const struct sotto_listeners *l)
 {
 	for (unsigned i = 0; i < l->n; i++) {

@@ -41,6 +41,9 @@ SOTTO_CHECKED int sotto_listeners_add(struct sotto_listeners *l, const char *tex
  */
 bool sotto_listeners_open(struct sotto_listeners *l);
 
+/* Nobody listens there any more, not even a child that hangs: the next smtpd can have the ports. */
+void sotto_listeners_end(const struct sotto_listeners *l);
+
 /*
  * Whether this process could (another one may have them now: rights are looked at first). 0; -1, and a sentence on stderr. For who is about
  * to switch over.
