@@ -205,8 +205,9 @@ static int64_t least(int64_t a, int64_t b)
 /* What is due, and how long nothing is: milliseconds, -1: for ever. */
 static int due(void)
 {
-	int64_t next = least(open_listeners(), sotto_keeper_tick(&all.keeper));
+	int64_t next = open_listeners();	/* before a worker is started */
 
+	next = least(next, sotto_keeper_tick(&all.keeper));
 	next = least(next, sotto_talk_deadline(&all.talk));
 	return next == INT64_MAX ? -1 : sotto_left_ms(next);
 }

@@ -220,9 +220,17 @@ bool sotto_keeper_ended(struct sotto_keeper *k, pid_t pid, int status)
 	return true;
 }
 
+/* One that is not ready has no sessions, and may never hear that it is to end. */
+static void leave_worker(struct sotto_keeper *k)
+{
+	if (k->worker > 0 && !k->ready)
+		(void)kill(k->worker, SIGKILL);
+	close_end(&k->talk);
+}
+
 void sotto_keeper_renew(struct sotto_keeper *k)
 {
-	close_end(&k->talk);
+	leave_worker(k);
 	k->worker = 0;
 	start_worker(k);
 }
@@ -261,8 +269,6 @@ size_t sotto_keeper_hear(struct sotto_keeper *k, char *out, size_t size)
 
 void sotto_keeper_let_go(struct sotto_keeper *k)
 {
-	if (k->worker > 0 && !k->ready)
-		(void)kill(k->worker, SIGKILL);
-	close_end(&k->talk);
+	leave_worker(k);
 	close_end(&k->leash);
 }
