@@ -93,7 +93,8 @@ static bool find_route(const struct sotto_passing *p, int fd, struct sotto_route
 	socklen_t len = sizeof(to);
 
 	if (!sotto_smtpd_user(fd, p->state) || getsockname(fd, (struct sockaddr *)&to, &len) != 0 || to.sin_family != AF_INET ||
-	    inet_ntop(AF_INET, &to.sin_addr, which, sizeof(which)) == NULL || sotto_route_load(p->state, which, r) != 0)
+	    inet_ntop(AF_INET, &to.sin_addr, which, sizeof(which)) == NULL || sotto_route_load(p->state, which, r) != 0 ||
+	    !sotto_addr_internet(&r->address))
 		return false;
 	return !is_required(p, &(struct sotto_who){ .domain = r->domain, .host = r->host, .addr = (const struct sockaddr *)&r->address });
 }
