@@ -124,6 +124,7 @@ int main(int argc, char **argv)
 	w.lock = be_seen(&w);
 	if (send(w.talk, "ready", 5, MSG_NOSIGNAL) != 5)
 		return FAILED;
+	sotto_log(LOG_INFO, "connections are taken: %u listeners%s", w.n_in, w.hop >= 0 ? ", and the hop" : "");
 	(void)event_base_dispatch(w.base);
 	return WELL;	/* the kernel takes back what is left: nobody is waited for */
 }
