@@ -162,11 +162,12 @@ static int answer(const struct sotto_table_request *r)
 /* What cannot be read on from is thrown away: smtpd would end if we did. */
 static int answer_all(uint8_t *in, size_t *have)
 {
+	static enum sotto_table_protocol protocol;
 	struct sotto_table_request r;
 	size_t at = 0;
 	long n;
 
-	while ((n = sotto_table_read(&r, in + at, *have - at)) > 0) {
+	while ((n = sotto_table_read(&r, &protocol, in + at, *have - at)) > 0) {
 		at += (size_t)n;
 		if (answer(&r) != 0)
 			return -1;

@@ -164,13 +164,15 @@ static size_t write_text(uint8_t *out, const struct sotto_table_request *r, cons
 
 /* ---- either ---- */
 
-long sotto_table_read(struct sotto_table_request *out, const uint8_t *octets, size_t n)
+long sotto_table_read(struct sotto_table_request *out, enum sotto_table_protocol *protocol, const uint8_t *octets, size_t n)
 {
 	memset(out, 0, sizeof(*out));
 	if (n == 0)
 		return 0;
-	/* a frame's first octet is its type's lowest or highest: no letter either way */
-	out->text = octets[0] >= 'a' && octets[0] <= 'z';
+	/* the first frame is the one that opens: its type's octets are no letters */
+	if (*protocol == SOTTO_TABLE_UNKNOWN)
+		*protocol = octets[0] >= 'a' && octets[0] <= 'z' ? SOTTO_TABLE_LINES : SOTTO_TABLE_FRAMES;
+	out->text = *protocol == SOTTO_TABLE_LINES;
 	return out->text ? read_text(out, octets, n) : read_frame(out, octets, n);
 }
 

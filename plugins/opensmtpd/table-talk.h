@@ -35,8 +35,13 @@ struct sotto_table_request {
 	char id[64];		/* text: as smtpd said it */
 };
 
-/* How many octets the first request takes; 0: not all of it is there; -1: nothing that could be read on from. */
-SOTTO_CHECKED long sotto_table_read(struct sotto_table_request *out, const uint8_t *octets, size_t n);
+enum sotto_table_protocol { SOTTO_TABLE_UNKNOWN, SOTTO_TABLE_FRAMES, SOTTO_TABLE_LINES };
+
+/*
+ * How many octets the first request takes; 0: not all of it is there; -1: nothing that could be read on from. Which protocol it is, is seen by
+ * the first octet of all, and stays so.
+ */
+SOTTO_CHECKED long sotto_table_read(struct sotto_table_request *out, enum sotto_table_protocol *protocol, const uint8_t *octets, size_t n);
 
 /* value: what was found, NULL: nothing. How many octets; 0: none is owed. */
 size_t sotto_table_write(uint8_t out[SOTTO_TABLE_OUT], const struct sotto_table_request *r, const char *value);

@@ -15,3 +15,8 @@ install-opensmtpd-table:
 	mv -f $(DESTDIR)$(OPENSMTPDDIR)/table-sotto.new $(DESTDIR)$(OPENSMTPDDIR)/table-sotto
 
 .PHONY: install-opensmtpd-table
+
+# ---- tests: the program itself -----------------------------------------------------------------------------
+
+$(B)/tests/test-opensmtpd-table: WITH = plugins/opensmtpd/route.c
+$(B)/tests/test-opensmtpd-table: | $(B)/bin/table-sotto
