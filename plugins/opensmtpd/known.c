@@ -61,22 +61,27 @@ static void save(const struct sotto_worker *w, const struct sotto_route *r)
 		complain(w, rc);
 }
 
-void sotto_known_route(const struct sotto_worker *w, const char *domain, const char *host, const struct sockaddr_storage *address, socklen_t len)
+void sotto_known_route(const struct sotto_worker *w, const char *domain, const char *host, const struct sockaddr_storage *address)
 {
 	struct sotto_route r;
-	char name[SOTTO_FILE_NAME] = "";
+	char name[SOTTO_FILE_NAME];
 	bool there = recall(w, domain, &r);
-	bool found = len > 0 && host != NULL && sotto_name_of_host(name, host) == 0;
 
-	if ((!there && !begin(w, domain, &r)) || (there && !found))
+	if (sotto_name_of_host(name, host) != 0 || (!there && !begin(w, domain, &r)))
 		return;
 	if (there && strcmp(r.host, name) == 0 && sotto_addr_same(&r.address, address))
 		return;
-	if (found) {
-		memcpy(r.host, name, sizeof(name));
-		r.address = *address;
-	}
+	memcpy(r.host, name, sizeof(name));
+	r.address = *address;
 	save(w, &r);
+}
+
+void sotto_known_claim(const struct sotto_worker *w, const char *domain)
+{
+	struct sotto_route r;
+
+	if (!recall(w, domain, &r) && begin(w, domain, &r))
+		save(w, &r);
 }
 
 /* Of a domain that never made an offer there need be no route. */

@@ -16,11 +16,11 @@ struct sotto_worker;
 /* What to believe now. */
 enum sotto_domain_offer sotto_known(const struct sotto_worker *w, const char *domain);
 
-/*
- * Where the domain's mail goes, as somebody has just found out. Only written where it is another one. host NULL and len 0: not known, and what
- * is known stays; then only the address of the hop is seen to.
- */
-void sotto_known_route(const struct sotto_worker *w, const char *domain, const char *host, const struct sockaddr_storage *address, socklen_t len);
+/* Where the domain's mail goes, as somebody has just found out. Only written where it is another one. */
+void sotto_known_route(const struct sotto_worker *w, const char *domain, const char *host, const struct sockaddr_storage *address);
+
+/* Nothing is known of it yet, but it is to have an address of the hop. */
+void sotto_known_claim(const struct sotto_worker *w, const char *domain);
 
 /* What was learnt: noted of the domain, and in its route. */
 void sotto_known_learn(const struct sotto_worker *w, const char *domain, enum sotto_domain_offer what);

@@ -36,7 +36,8 @@ static void on_connected(struct sotto_one *o, const struct sotto_dial_result *r)
 	sotto_addr_plain(&c->local);
 	(void)snprintf(o->host, sizeof(o->host), "%s", r->host != NULL ? r->host : "");
 	c->host = o->host[0] != '\0' ? o->host : NULL;
-	sotto_known_route(o->w, o->domain, c->host, &c->peer, c->peer_len);
+	if (c->host != NULL)
+		sotto_known_route(o->w, o->domain, c->host, &c->peer);
 	sotto_conduct_prepare(&o->conduct);
 	o->mta = -1;
 	if (sotto_conduct_start(&o->conduct, o->w->base, r->fd, mta, NULL, 0) == 0)

@@ -39,7 +39,6 @@ struct sotto_probe {
 	enum sotto_domain_offer answer;
 	char best[SOTTO_DNS_NAME], host[SOTTO_DNS_NAME];	/* the first MX; the one that was connected to */
 	struct sockaddr_storage peer;
-	socklen_t peer_len;
 	size_t have;
 	uint8_t text[SOTTO_SMTP_REPLY_MAX];
 };
@@ -62,7 +61,7 @@ static void leave(const struct sotto_probe *p)
 static void finish_one(struct sotto_probe *p, const struct sotto_probe *leader)
 {
 	if (leader->answer == SOTTO_DOMAIN_YES)
-		sotto_known_route(p->w, p->domain, leader->host, &leader->peer, leader->peer_len);
+		sotto_known_route(p->w, p->domain, leader->host, &leader->peer);
 	sotto_known_learn(p->w, p->domain, leader->answer);
 	p->done(p->arg);
 }
@@ -169,7 +168,6 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 	if (r->fd >= 0) {
 		(void)snprintf(p->host, sizeof(p->host), "%s", r->host != NULL ? r->host : "");
 		p->peer = r->peer;
-		p->peer_len = r->peer_len;
 		p->event = event_new(p->w->base, p->fd, EV_READ | EV_PERSIST, on_octets, p);
 	}
 	if (p->event == NULL || event_add(p->event, &patience) != 0)

@@ -119,26 +119,28 @@ static void proceed(const struct sotto_probes *p, uint64_t session, uint64_t tok
 	(void)!send(p->w->talk, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void let_pass(struct waiting *q)
+/* It is in no list any more. */
+static void let_pass(struct sotto_probes *p, struct waiting *q)
 {
-	struct waiting **at = &q->a->waiting;
-	struct session *s = find(q->a->p, q->session);
+	struct session *s = find(p, q->session);
 
-	while (*at != q)
-		at = &(*at)->next;
-	*at = q->next;
 	if (s != NULL)
 		s->held += sotto_now_ms() - q->since;
-	proceed(q->a->p, q->session, q->token);
+	proceed(p, q->session, q->token);
 	event_free(q->enough);
 	free(q);
 }
 
 static void on_enough(evutil_socket_t fd, short what, void *arg)
 {
+	struct waiting *q = arg, **at = &q->a->waiting;
+
 	(void)fd;
 	(void)what;
-	let_pass(arg);
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+	let_pass(q->a->p, q);
 }
 
 /* False: it cannot wait, or has waited enough. */
@@ -172,9 +174,12 @@ static bool wait_for(struct asking *a, const struct session *s, uint64_t token)
 static void on_asked(void *arg)
 {
 	struct asking *a = arg, **at = &a->p->asking;
+	struct waiting *q = a->waiting, *next;
 
-	while (a->waiting != NULL)
-		let_pass(a->waiting);
+	for (; q != NULL; q = next) {
+		next = q->next;
+		let_pass(a->p, q);
+	}
 	while (*at != a)
 		at = &(*at)->next;
 	*at = a->next;
@@ -233,7 +238,7 @@ static bool may_ask(struct sotto_worker *w, const char *domain)
 	sotto_conduct_conf(&conf, &broken, w->conf_dir, sizeof(w->conf_dir), w->conf_path, w->state);
 	required = (conf.mode != SOTTO_MODE_OFF || broken) && is_listed(w, "require", domain);
 	if (required)
-		sotto_known_route(w, domain, NULL, NULL, 0);	/* table-sotto has to name an address, whatever is found out */
+		sotto_known_claim(w, domain);	/* table-sotto has to name an address, whatever is found out */
 	return required || (conf.mode != SOTTO_MODE_OFF && !is_listed(w, "exclude", domain));
 }
 

@@ -21,6 +21,15 @@ static bool is(const char *text, size_t len, const char *word)
 	return text != NULL && len == strlen(word) && memcmp(text, word, len) == 0;
 }
 
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /* 1 to 16 hex digits, and nothing else. */
 static bool number(const char **at, uint64_t *out)
 {
@@ -31,12 +40,9 @@ static bool number(const char **at, uint64_t *out)
 	if (text == NULL || len == 0 || len > 16)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		static const char digits[] = "0123456789abcdef";
-		const char *digit = memchr(digits, text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i], 16);
-
-		if (digit == NULL)
+		if (digit(text[i]) < 0)
 			return false;
-		*out = *out << 4 | (uint64_t)(digit - digits);
+		*out = *out << 4 | (uint64_t)digit(text[i]);
 	}
 	return true;
 }

@@ -101,14 +101,15 @@ static bool ask_child(const struct question *q, struct answer *a)
 		start_child();
 	if (all.child == 0)
 		return false;
-	if (send(all.talk, q, sizeof(*q), MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof(*q))
-		end_child("has ended");
-	else if (sotto_wait_fd(all.talk, POLLIN, deadline) != 0)
-		end_child("is too slow");
-	else if (recv(all.talk, a, sizeof(*a), MSG_DONTWAIT) != (ssize_t)sizeof(*a))
-		end_child("has ended");
-	else
-		return true;
+	if (send(all.talk, q, sizeof(*q), MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(*q)) {
+		if (sotto_wait_fd(all.talk, POLLIN, deadline) != 0) {
+			end_child("is too slow");
+			return false;
+		}
+		if (recv(all.talk, a, sizeof(*a), MSG_DONTWAIT) == (ssize_t)sizeof(*a))
+			return true;
+	}
+	end_child("has ended");
 	return false;
 }
 
