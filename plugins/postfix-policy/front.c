@@ -15,9 +15,10 @@
 
 #include "core/runtime/addr.h"
 #include "core/runtime/deadline.h"
+#include "core/runtime/goodbye.h"
 #include "core/runtime/names.h"
+#include "core/runtime/pass.h"
 #include "core/runtime/proxy.h"
-#include "plugins/postfix-policy/pass.h"
 #include "plugins/postfix-policy/spawned.h"
 #include "plugins/postfix-policy/start.h"
 

@@ -360,7 +360,8 @@ class Exim(MailServer):
                    lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
 
 
-from .mailserver_postfix import Postfix     # noqa: E402 (it is made of what stands above)
+from .mailserver_opensmtpd import OpenSMTPD  # noqa: E402 (these are made of what stands above)
+from .mailserver_postfix import Postfix     # noqa: E402
 
-KINDS = {"exim": Exim, "postfix": Postfix}
+KINDS = {"exim": Exim, "postfix": Postfix, "opensmtpd": OpenSMTPD}
 
