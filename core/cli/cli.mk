@@ -19,3 +19,8 @@ install-cli:
 	install -D -m 644 core/cli/sotto.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_sotto
 
 .PHONY: install-cli
+
+# ---- tests --------------------------------------------------------------------------------------------------
+
+$(B)/tests/test-cli-tally: WITH = core/cli/tally.c
+$(B)/tests/test-cli-remembered: WITH = core/cli/remembered.c core/cli/show.c
