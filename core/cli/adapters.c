@@ -73,7 +73,7 @@ const struct sotto_adapter *sotto_adapter_choose(const struct sotto_cli *cli)
 static void read_all(int fd, char said[SOTTO_ADAPTER_SAID])
 {
 	size_t n = 0;
-	char rest[512];
+	char rest[512] = "";
 	ssize_t got = 1;
 
 	while (got > 0 || (got < 0 && errno == EINTR)) {

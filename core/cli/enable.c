@@ -210,7 +210,8 @@ int sotto_cli_enable(struct sotto_cli *cli)
 		(void)sotto_as_owner(cli, note_off, NULL);
 		return take_back(a);
 	}
-	(void)sotto_cli_fail("Sotto was switched on already, and a session of our own was not sealed; see `sotto check`, and the mail log");
+	(void)sotto_cli_fail("Sotto was switched on already, and a session of our own was not sealed; have the mail server reload its "
+			     "configuration, if it has not since; see `sotto check`, and the mail log");
 	return SOTTO_CLI_CRITICAL;
 }
 

@@ -43,9 +43,10 @@ static void print_hosts(const json_t *found)
 	json_t *host;
 	size_t i;
 
-	json_array_foreach(json_object_get(found, "hosts"), i, host)
+	json_array_foreach(json_object_get(found, "hosts"), i, host) {
 		printf("%-10s %" PRId64 " %s [%s]\n", i == 0 ? "MX" : "", sotto_show_number(host, "preference"), sotto_show_text(host, "host"),
 		       sotto_show_text(host, "address"));
+	}
 }
 
 static const char *yes_no(const json_t *found, const char *key)

@@ -126,7 +126,7 @@ static int later_first(const void *a, const void *b)
 static json_t *sorted(json_t *list)
 {
 	size_t n = json_array_size(list), i;
-	json_t **all = calloc(n + 1, sizeof(*all)), *out = json_array(), *one;
+	json_t **all = calloc(n + 1, sizeof(json_t *)), *out = json_array(), *one;
 
 	if (all == NULL || out == NULL) {
 		free(all);
@@ -135,7 +135,7 @@ static json_t *sorted(json_t *list)
 	}
 	json_array_foreach(list, i, one)
 		all[i] = one;
-	qsort(all, n, sizeof(*all), later_first);
+	qsort(all, n, sizeof(json_t *), later_first);
 	for (i = 0; i < n; i++)
 		(void)json_array_append(out, all[i]);
 	free(all);

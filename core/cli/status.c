@@ -90,11 +90,12 @@ static void judge_events(json_t *findings, const struct sotto_tally *day)
 static json_t *now_json(const struct sotto_cli *cli)
 {
 	json_t *sessions = sotto_open_now(cli), *o;
+	json_int_t sealed;
 
 	if (sessions == NULL)
 		return json_null();
-	o = json_pack("{s:I, s:I}", "sealed", (json_int_t)(sotto_open_count(sessions, true, true) + sotto_open_count(sessions, false, true)), "clear",
-		      (json_int_t)(sotto_open_count(sessions, true, false) + sotto_open_count(sessions, false, false)));
+	sealed = (json_int_t)sotto_open_count(sessions, true, true) + (json_int_t)sotto_open_count(sessions, false, true);
+	o = json_pack("{s:I, s:I}", "sealed", sealed, "clear", (json_int_t)json_array_size(sessions) - sealed);
 	json_decref(sessions);
 	return o;
 }

@@ -76,7 +76,7 @@ _Static_assert(sizeof(struct sotto_tally) % sizeof(int64_t) == 0, "nothing but s
 
 static bool read_sums(struct sotto_text_in *in, struct sotto_tally *t)
 {
-	int64_t sums[SUMS];
+	int64_t sums[SUMS] = { 0 };
 
 	for (unsigned i = 0; i < SUMS; i++)
 		if (!sotto_text_word(in, " ") || !sotto_text_number(in, SUM_MAX, &sums[i]))

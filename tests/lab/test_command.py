@@ -208,8 +208,6 @@ def test_enable_and_disable(watch, lab, host):
 def test_enable_puts_back_what_does_not_work(lab, needs_sotto):
     """A configuration that Exim does not take with us: said, with a remedy, and everything is as it was."""
     server = lab.servers["a"]
-    with server.configured("acl_smtp_connect = accept"):
-        pass    # Exim itself takes that once, with us off
     sotto(server, "disable", "--yes")
     path = server.host.path(server.LOCALMACROS)
     before = path.read_text(encoding="utf-8")
@@ -224,6 +222,24 @@ def test_enable_puts_back_what_does_not_work(lab, needs_sotto):
     finally:
         path.write_text(before, encoding="utf-8")
         server.host.run(["update-exim4.conf"])
+        sotto(server, "enable", "--yes")
+
+
+@pytest.mark.parametrize("name", ["a", "g"])
+def test_enable_takes_back_what_does_not_seal(lab, postfixes, name, needs_sotto):
+    """A mail server that answers after enable, and does not seal, is switched off again, and that is said."""
+    server = lab.servers[name]
+    sotto(server, "disable", "--yes")
+    program = server.host.path("/usr/libexec/sotto/sotto-session")
+    whole = program.read_bytes()
+    try:
+        server.host.run(["cp", "--remove-destination", "/bin/false", "/usr/libexec/sotto/sotto-session"])
+        done = server.host.run([SOTTO, "enable", "--yes"], check=False)
+        assert done.returncode == CRITICAL and b"switched off again" in done.stderr, done
+        found = json.loads(server.host.run([SOTTO, "status", "--json"], check=False).stdout)
+        assert found["servers"] == {server.kind: "off"} and found["since"] == 0
+    finally:
+        program.write_bytes(whole)
         sotto(server, "enable", "--yes")
 
 
