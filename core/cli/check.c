@@ -172,6 +172,25 @@ json_t *sotto_check_all(const struct sotto_cli *cli, json_t *hooks)
 	return list;
 }
 
+/* The first line is what Nagios shows. */
+static void print_summary(const struct sotto_cli *cli, const json_t *list, int level)
+{
+	static const enum sotto_paint paints[] = { SOTTO_GREEN, SOTTO_YELLOW, SOTTO_RED };
+	unsigned wrong = 0;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		wrong += level_of(one) != SOTTO_CLI_OK;
+	}
+	(void)fputs("Sotto: ", stdout);
+	sotto_show(cli, paints[level], levels[level]);
+	if (wrong == 0)
+		puts(", nothing is wrong");
+	else
+		printf(", %u of %zu things that were looked at are not as they should be\n", wrong, json_array_size(list));
+}
+
 int sotto_cli_check(struct sotto_cli *cli)
 {
 	json_t *hooks = json_object(), *list = sotto_check_all(cli, hooks);
@@ -183,6 +202,7 @@ int sotto_cli_check(struct sotto_cli *cli)
 	level = sotto_findings_level(list);
 	if (cli->json)
 		return sotto_show_json(json_pack("{s:s, s:o}", "level", levels[level], "findings", list), level);
+	print_summary(cli, list, level);
 	sotto_findings_print(cli, list, true);
 	json_decref(list);
 	return level;

@@ -54,7 +54,8 @@ def test_check_finds_nothing_wrong(host):
     assert found["level"] == "ok"
     assert {one["check"] for one in found["findings"]} >= {host.kind, "settings", "require", "exclude", "state folder", "run folder", "sotto-session", "loopback",
                                                            "sandbox", "clock"}
-    assert not re.search("^(warning|critical)", sotto(host, "check"), re.M)
+    text = sotto(host, "check")
+    assert text.startswith("Sotto: ok, nothing is wrong\n") and not re.search("^(warning|critical)", text, re.M)
 
 
 def test_check_says_what_to_do(host):
