@@ -28,6 +28,9 @@ KINDS = {
     "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks"], "sotto": True},
     "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2"], "sotto": True},
     "dns": {"packages": ["nsd"], "sotto": False},
+    # for packaging/make-deb: what debian/control builds with
+    "build": {"packages": ["build-essential", "debhelper", "lintian", "exim4-dev", "libc-ares-dev", "libevent-dev", "libinih-dev", "libjansson-dev",
+                           "libseccomp-dev", "libtomcrypt-dev", "pkg-config"], "sotto": False},
 }
 
 OPTIONS = ["--variant=essential", "--mode=root", "--format=directory",
