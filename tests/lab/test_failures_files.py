@@ -128,8 +128,8 @@ def conf(host, contents):
     before = path.read_bytes()
 
     def put(octets):
-        host.write(f"{CONF}/sotto.conf.new", octets, 0o644)
-        os.replace(host.path(f"{CONF}/sotto.conf.new"), path)
+        host.write(f"{CONF}.new", octets, 0o644)        # not in the folder: somebody may be watching that
+        os.replace(host.path(f"{CONF}.new"), path)
 
     put(contents)
     try:
