@@ -143,9 +143,22 @@ def sessions(t):
         t.must(f"sessions a second {text} at least 0.35 of smtpd's", None if None in ratios else min(ratios), lambda r: r >= 0.35)
 
 
+def postfixmail(t):
+    t.head("Small messages, Postfix to Postfix", "until the last is in the receiver's Maildir; all of them arrived, and by the way that is meant",
+           "a connection may take several; Postfix reuses those without STARTTLS inside")
+    for how, what in (("queue", "from the sender's queue, let go all at once"), ("path", "from smtp-source, a connection each, through the sender")):
+        t.lines.append(f"  {what}")
+        for name, text in WAYS:
+            against = [(other, f"postfix.{how}.{key}.per_second") for other, key in (("plain", "plain"), ("STARTTLS", "starttls"))
+                       if key != name and name != "plain"]
+            t.row(f"{text}, messages a second", f"postfix.{how}.{name}.per_second", "/s", digits=1, against=against)
+    t.must("messages a second sealed (starttls=skip) at least STARTTLS's, from the queue",
+           t.ratio("postfix.queue.sealed_skip.per_second", "postfix.queue.starttls.per_second"), lambda r: r >= 1)
+
+
 def table(figures):
     """(lines, targets as they go into bench.json)."""
     t = Table(figures)
-    for part in (handshake, start, relay, memory, turns, mail, lookups, sessions):
+    for part in (handshake, start, relay, memory, turns, mail, lookups, sessions, postfixmail):
         part(t)
     return t.lines, t.targets
