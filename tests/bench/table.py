@@ -133,11 +133,11 @@ def lookups(t):
 def sessions(t):
     t.head("Inbound sessions of Postfix a second: connect, EHLO, QUIT")
     for at_once in (1, 20):
-        plain = f"sessions.{at_once}.plain.per_second"
         t.lines.append(f"  {at_once} at a time")
-        t.row("smtpd", plain, "/s")
-        t.row("sotto-front, sotto-session, smtpd", f"sessions.{at_once}.session.per_second", "/s", against=[("smtpd's", plain)])
-        t.row("sotto-front alone, smtpd", f"sessions.{at_once}.front.per_second", "/s", against=[("smtpd's", plain)])
+        for way, text in (("plain", "smtpd"), ("session", "sotto-front, sotto-session, smtpd"), ("front", "sotto-front alone, smtpd")):
+            for figure, unit, what, digits in (("per_second", "/s", "", 0), ("cpu_ms", "ms", ", CPU a session", 2)):
+                against = [("smtpd's", f"sessions.{at_once}.plain.{figure}")] if way != "plain" else []
+                t.row(text + what, f"sessions.{at_once}.{way}.{figure}", unit, digits=digits, against=against)
     for way, text in (("session", "through sotto-front and sotto-session"), ("front", "through the front alone")):
         ratios = [t.ratio(f"sessions.{at_once}.{way}.per_second", f"sessions.{at_once}.plain.per_second") for at_once in (1, 20)]
         t.must(f"sessions a second {text} at least 0.35 of smtpd's", None if None in ratios else min(ratios), lambda r: r >= 0.35)
