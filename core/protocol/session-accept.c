@@ -186,6 +186,7 @@ static bool take_command(struct sotto_session *s)
 	if (!read_command(s, &len, &waits))
 		return !waits;
 	if (!sotto_smtp_verb(line, len, "XSOTTO")) {
+		sotto_note_command(s, SOTTO_NET);
 		sotto_go_clear(s, s->refused ? SOTTO_CAUSE_REFUSED : SOTTO_CAUSE_NOT_TAKEN);
 		return true;
 	}

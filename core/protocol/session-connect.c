@@ -67,6 +67,7 @@ static enum sotto_cause judge_offer(struct sotto_session *s, const struct sotto_
 
 	sotto_ehlo_offer(sotto_buffer_head(&s->in[SOTTO_NET]), reply, &offer);
 	s->report.offer_known = true;
+	s->command_due = true;
 	s->report.offered = offer.keywords == 1 && offer.version1;
 	if (offer.keywords != 1)
 		return offer.keywords == 0 ? SOTTO_CAUSE_NOT_OFFERED : SOTTO_CAUSE_TWO_KEYWORDS;

@@ -193,8 +193,20 @@ bool sotto_take_opaque_net(struct sotto_session *s)
 	return pass(s, SOTTO_NET, SOTTO_MTA);
 }
 
+void sotto_note_command(struct sotto_session *s, enum sotto_side side)
+{
+	const uint8_t *p = sotto_buffer_head(&s->in[side]);
+	size_t len;
+
+	if (sotto_smtp_line(p, sotto_buffer_len(&s->in[side]), SOTTO_SMTP_COMMAND_MAX, &len) == SOTTO_FOUND_WHOLE)
+		s->report.starttls = sotto_smtp_verb(p, len, "STARTTLS");
+	s->command_due = false;
+}
+
 bool sotto_take_opaque_mta(struct sotto_session *s)
 {
+	if (s->command_due)
+		sotto_note_command(s, SOTTO_MTA);
 	return pass(s, SOTTO_MTA, SOTTO_NET);
 }
 

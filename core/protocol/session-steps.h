@@ -61,6 +61,9 @@ void sotto_seal(struct sotto_session *s, enum sotto_record_type type, const uint
 /* Copies what EHLO said of the client's name to the report. */
 void sotto_note_ehlo(struct sotto_session *s, const uint8_t *line, size_t len);
 
+/* Looks, as the session goes on in the clear, whether the next command is STARTTLS: for the report alone. */
+void sotto_note_command(struct sotto_session *s, enum sotto_side side);
+
 /* Steps that both roles share. */
 bool sotto_take_opaque_net(struct sotto_session *s);
 bool sotto_take_opaque_mta(struct sotto_session *s);

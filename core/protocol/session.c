@@ -158,7 +158,7 @@ unsigned sotto_session_wishes(const struct sotto_session *s)
 		wishes |= SOTTO_WISH_SHUT_NET;
 	if (s->shut[SOTTO_MTA] && drained(s, SOTTO_MTA) && !s->abort)
 		wishes |= SOTTO_WISH_SHUT_MTA;
-	if (s->step == STEP_OPAQUE && drained(s, SOTTO_NET) && drained(s, SOTTO_MTA) &&
+	if (s->step == STEP_OPAQUE && !s->command_due && drained(s, SOTTO_NET) && drained(s, SOTTO_MTA) &&
 	    sotto_buffer_len(&s->in[SOTTO_NET]) == 0 && sotto_buffer_len(&s->in[SOTTO_MTA]) == 0)
 		wishes |= SOTTO_WISH_SPLICE;
 	/* a connection that is lost has nobody at the other end who would still want octets */

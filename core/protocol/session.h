@@ -117,6 +117,7 @@ struct sotto_report {
 	bool silent;			/* that failure was silence alone */
 	bool lost;			/* a sealed session ended without an orderly close */
 	bool offer_known, offered;	/* connect: what the peer's EHLO reply said */
+	bool starttls;			/* in the clear: the command behind EHLO was STARTTLS */
 	bool authenticated;		/* accept: the first record of the client has been authenticated */
 	enum sotto_cause failure;
 	unsigned refusal;		/* the code of a refusal, 0: none */
@@ -150,6 +151,7 @@ struct sotto_session {
 	bool shut[2];		/* what goes to that side is complete */
 	unsigned redials;	/* connect: connections after the first */
 	bool refused;		/* accept: an XSOTTO command was refused: no offer any more */
+	bool command_due;	/* connect: the EHLO reply goes on in the clear, the command that it is followed by has not been seen */
 	bool ident_due;		/* connect: the next record must be IDENT */
 	bool got_close, sent_close;
 	bool abort;

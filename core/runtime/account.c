@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/runtime/account-text.h"
+#include "core/runtime/counters.h"
 #include "core/runtime/log.h"
 #include "core/runtime/state-peer.h"
 #include "core/runtime/state.h"
@@ -171,6 +172,11 @@ static void tell_fallback(const struct sotto_report *r, const char *peer, struct
 		  r->failed_ms, s->sealed != 0 ? "yes" : "no", more);
 }
 
+static bool is_downgrade(const struct sotto_account *a, const struct sotto_report *r)
+{
+	return r->offer_known && !r->offered && a->offered_before;
+}
+
 /* PROTOCOL.md 7 and 8: what an administrator should know of, beside the session's own line. */
 static void warn(const struct sotto_account *a, const struct sotto_relay_end *end, struct sotto_peer_state *s)
 {
@@ -178,13 +184,60 @@ static void warn(const struct sotto_account *a, const struct sotto_relay_end *en
 	char peer[SOTTO_ACCOUNT_PEER];
 
 	sotto_account_peer(peer, sizeof(peer), a);
-	if (r->offer_known && !r->offered && a->offered_before)
+	if (is_downgrade(a, r))
 		sotto_log(LOG_WARNING, "downgrade: peer=%s offered XSOTTO before and does not any more", peer);
 	if (r->identity == SOTTO_IDENTITY_CHANGED || r->identity == SOTTO_IDENTITY_ABSENT)
 		sotto_log(LOG_WARNING, "identity: peer=%s %s", peer, r->identity == SOTTO_IDENTITY_CHANGED ?
 			  "shows a key that was not seen before" : "shows no key, and did before");
 	if (r->failed && a->role == SOTTO_CONNECT)
 		tell_fallback(r, peer, s);
+}
+
+/* ---- the counters ---- */
+
+static enum sotto_counted_adapter counted_adapter(const char *name)
+{
+	if (strcmp(name, "postfix") == 0)
+		return SOTTO_COUNTED_POSTFIX;
+	return strcmp(name, "opensmtpd") == 0 ? SOTTO_COUNTED_OPENSMTPD : SOTTO_COUNTED_EXIM;
+}
+
+static enum sotto_counted_outcome counted_outcome(const struct sotto_account *a, const struct sotto_report *r)
+{
+	static const enum sotto_counted_outcome of[] = {
+		[SOTTO_OUTCOME_OPEN] = SOTTO_COUNTED_NONE, [SOTTO_OUTCOME_CLEAR] = SOTTO_COUNTED_CLEAR,
+		[SOTTO_OUTCOME_SEALED] = SOTTO_COUNTED_SEALED, [SOTTO_OUTCOME_REFUSED] = SOTTO_COUNTED_REFUSED,
+	};
+
+	return sotto_account_native(a, r) ? SOTTO_COUNTED_NATIVE : of[r->outcome];
+}
+
+static unsigned counted_flags(const struct sotto_account *a, const struct sotto_relay_end *end)
+{
+	const struct sotto_report *r = end->report;
+
+	return (r->failed ? SOTTO_COUNTED_FELL_BACK : 0) | (r->lost ? SOTTO_COUNTED_LOST : 0) | (is_downgrade(a, r) ? SOTTO_COUNTED_DOWNGRADE : 0) |
+	       (r->identity == SOTTO_IDENTITY_CHANGED || r->identity == SOTTO_IDENTITY_ABSENT ? SOTTO_COUNTED_IDENTITY : 0) |
+	       (r->starttls ? SOTTO_COUNTED_STARTTLS : 0) | (end->orderly || sotto_account_native(a, r) ? 0 : SOTTO_COUNTED_CUT) |
+	       (a->avoided ? SOTTO_COUNTED_AVOIDED : 0);
+}
+
+static unsigned up_to(uint64_t value)
+{
+	return value < UINT32_MAX ? (unsigned)value : UINT32_MAX;
+}
+
+/* Nobody is told where that fails: what can't be written here can't be remembered either, and that is told. */
+static void count(const struct sotto_account *a, const struct sotto_relay_end *end)
+{
+	const struct sotto_report *r = end->report;
+	const struct sotto_counted c = {
+		.adapter = counted_adapter(a->adapter), .inbound = a->role == SOTTO_ACCEPT, .outcome = counted_outcome(a, r), .cause = r->cause,
+		.flags = counted_flags(a, end), .exchange_ms = up_to(r->exchange_ms), .duration_ms = up_to(end->duration_ms), .at = now_s(),
+		.sent = end->sent, .received = end->received,
+	};
+
+	(void)!sotto_counters_add(a->state, &c);
 }
 
 void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end)
@@ -202,5 +255,6 @@ void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *
 	sotto_log(end->orderly || sotto_account_native(a, end->report) ? LOG_INFO : LOG_NOTICE, "%s", line);
 	if (address(a) != NULL)
 		remember_peer(a, end, &before, &s);
+	count(a, end);
 	sotto_live_remove(&a->file);
 }

@@ -19,6 +19,7 @@
 #include "core/runtime/state-name.h"
 
 #define SWEPT ".swept"
+#define OUT "out-"	/* no address has a dash */
 #define SWEEP_EVERY (10 * 60)
 #define TRIES 16		/* far more than a session writes its file anew */
 
@@ -33,7 +34,7 @@ static int path_of(char out[256], const char *dir, const struct sockaddr *peer, 
 		n = snprintf(out, 256, "%s/%s", dir, name);
 	} else {
 		sotto_file_unique(unique);
-		n = snprintf(out, 256, "%s/out-%s-%s", dir, name, unique);
+		n = snprintf(out, 256, "%s/" OUT "%s-%s", dir, name, unique);
 	}
 	return n > 0 && n < 256 ? 0 : -ENAMETOOLONG;
 }
@@ -179,6 +180,40 @@ int sotto_live_read(const char *dir, const struct sockaddr *peer, struct sotto_l
 		rc = read_file(path, out);
 	errno = error;
 	return rc;
+}
+
+/* "192.0.2.1:25" of "192.0.2.1:25" and of "out-192.0.2.1:25-PID-TIME-COUNT". */
+static void peer_of(char out[SOTTO_FILE_NAME], const char *name)
+{
+	size_t n;
+
+	if (strncmp(name, OUT, sizeof(OUT) - 1) == 0)
+		name += sizeof(OUT) - 1;
+	n = strcspn(name, "-");
+	if (n >= SOTTO_FILE_NAME)
+		n = SOTTO_FILE_NAME - 1;
+	memcpy(out, name, n);
+	out[n] = '\0';
+}
+
+int sotto_live_list(const char *dir, void (*take)(void *arg, const char *peer, const struct sotto_live *live), void *arg)
+{
+	struct sotto_folder f = { .fd = sotto_folder_open(dir, NULL, false) };
+	char path[512], peer[SOTTO_FILE_NAME];
+	struct sotto_live live;
+	const char *name;
+
+	if (f.fd < 0)
+		return f.fd;
+	while ((name = sotto_folder_next(&f)) != NULL) {
+		if (name[0] == '.' || strchr(name, ':') == NULL || snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+			continue;
+		peer_of(peer, name);
+		if (read_file(path, &live) == 0)
+			take(arg, peer, &live);
+	}
+	close(f.fd);
+	return 0;
 }
 
 static bool lately(const struct stat *st, int64_t now)

@@ -54,6 +54,12 @@ void sotto_live_remove(struct sotto_live_file *f);
  */
 SOTTO_CHECKED int sotto_live_read(const char *dir, const struct sockaddr *peer, struct sotto_live *out);
 
+/*
+ * Says every session that is open now, in no order; peer: its address and port as in the file's name, valid during the call. 0, or
+ * -errno: the folder cannot be read.
+ */
+SOTTO_CHECKED int sotto_live_list(const char *dir, void (*take)(void *arg, const char *peer, const struct sotto_live *live), void *arg);
+
 /* Removes what dead sessions left behind; at most every 10 minutes, whoever calls (the time is that of a file in dir). */
 void sotto_live_sweep(const char *dir);
 

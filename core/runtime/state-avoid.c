@@ -31,7 +31,7 @@ bool sotto_peer_state_avoided(const struct sotto_peer_state *s, int64_t now)
 
 bool sotto_peer_state_declined(const struct sotto_peer_state *s, int64_t now)
 {
-	return s->offer_seen != 0 && !s->offered && s->offer_seen <= now && now - s->offer_seen < SOTTO_PEER_NO_S;
+	return s->sealed == 0 && s->offer_seen != 0 && !s->offered && s->offer_seen <= now && now - s->offer_seen < SOTTO_PEER_NO_S;
 }
 
 static bool too_soon(const struct sotto_peer_state *s, int64_t now)

@@ -14,7 +14,7 @@
 static const char digits[] = "0123456789abcdef";
 
 /* Every step can be undone, so one changed octet never leaves the sum as it was. */
-static uint64_t fnv1a(const char *at, size_t n)
+uint64_t sotto_text_sum(const char *at, size_t n)
 {
 	uint64_t sum = 14695981039346656037U;
 
@@ -47,7 +47,7 @@ void sotto_text_put_hex(struct sotto_text_out *t, const uint8_t *octets, size_t 
 int sotto_text_finish(struct sotto_text_out *t)
 {
 	if (t->n <= sizeof(t->at))
-		sotto_text_put(t, CHECK "%016" PRIx64 "\n", fnv1a(t->at, t->n));
+		sotto_text_put(t, CHECK "%016" PRIx64 "\n", sotto_text_sum(t->at, t->n));
 	return t->n <= sizeof(t->at) ? 0 : -EFBIG;
 }
 
@@ -62,7 +62,7 @@ static bool checked(struct sotto_text_in *in, const char *text, size_t n)
 		return false;
 	for (size_t i = 0; i < sizeof(read); i++)
 		sum = sum << 8 | read[i];
-	return sum == fnv1a(text, body);
+	return sum == sotto_text_sum(text, body);
 }
 
 bool sotto_text_begin(struct sotto_text_in *in, const char *text, size_t n, const char *head)

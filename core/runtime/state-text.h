@@ -21,6 +21,9 @@
 #define SOTTO_TEXT_MAX 4096		/* octets of a file */
 #define SOTTO_TIME_MAX 253402300799	/* the last second of the year 9999 */
 
+/* FNV-1a, 64 bits. */
+uint64_t sotto_text_sum(const char *at, size_t n);
+
 /* ---- writing: begin with n = 0, put lines, finish -------------------------------------------- */
 
 struct sotto_text_out {

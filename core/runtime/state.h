@@ -87,7 +87,7 @@ bool sotto_peer_state_tell(struct sotto_peer_state *s, int64_t now, unsigned *wi
 /* Remembers a key; true where it was known. What is known of the peer was last seen now. */
 bool sotto_peer_state_see_key(struct sotto_peer_state *s, const uint8_t key[32], int64_t now);
 
-/* Whether its last EHLO reply is known, is not older than SOTTO_PEER_NO_S, and had no XSOTTO in it. */
+/* Whether its last EHLO reply is known, is not older than SOTTO_PEER_NO_S, and had no XSOTTO in it; and it has never sealed. */
 bool sotto_peer_state_declined(const struct sotto_peer_state *s, int64_t now);
 
 /* Whether XSOTTO is not to be tried now. */

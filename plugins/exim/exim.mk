@@ -38,6 +38,11 @@ install-exim:
 	sed -e 's,/usr/lib/sotto/,$(LIBDIR)/,g' -e 's,/usr/share/sotto/,$(DATADIR)/,g' \
 		-e 's,/etc/sotto/,$(SYSCONFDIR)/sotto/,g' plugins/exim/exim4-sotto.conf > $(DESTDIR)$(DATADIR)/exim4-sotto.conf
 	chmod 644 $(DESTDIR)$(DATADIR)/exim4-sotto.conf
+	install -d $(DESTDIR)$(LIBEXECDIR)
+	sed -e 's,/usr/libexec/sotto,$(LIBEXECDIR),g' -e 's,/usr/lib/sotto/,$(LIBDIR)/,g' -e 's,/usr/share/sotto/,$(DATADIR)/,g' \
+		plugins/exim/sotto-exim > $(DESTDIR)$(LIBEXECDIR)/sotto-exim.new
+	chmod 755 $(DESTDIR)$(LIBEXECDIR)/sotto-exim.new
+	mv -f $(DESTDIR)$(LIBEXECDIR)/sotto-exim.new $(DESTDIR)$(LIBEXECDIR)/sotto-exim
 
 .PHONY: install-exim
 

@@ -77,12 +77,16 @@ static void give(struct one *one)
 
 static void hear(struct one *one, char octet)
 {
-	if (one->connection != NULL && octet == SOTTO_READY)
+	const struct sotto_sessions_hooks *hooks = &one->s->hooks;
+
+	if (octet == SOTTO_READY_REFUSED || octet == SOTTO_READY_FREE)
+		hooks->refused(hooks->arg, one->domain, octet == SOTTO_READY_REFUSED);
+	else if (one->connection != NULL && octet == SOTTO_READY)
 		give(one);
 	else if (one->connection != NULL)
 		fail(one, "it said what it should not");
 	else if (octet == SOTTO_READY_YES || octet == SOTTO_READY_NO)
-		one->s->hooks.told(one->s->hooks.arg, one->domain, octet == SOTTO_READY_YES ? SOTTO_DOMAIN_YES : SOTTO_DOMAIN_NO);
+		hooks->told(hooks->arg, one->domain, octet == SOTTO_READY_YES ? SOTTO_DOMAIN_YES : SOTTO_DOMAIN_NO);
 }
 
 /* Its end of the socket is closed when it has ended, and not before. */
@@ -103,6 +107,13 @@ static void on_said(evutil_socket_t fd, short what, void *arg)
 	if (one->connection != NULL)
 		fail(one, "it ended before it was ready");
 	(void)event_del(one->said);
+}
+
+void sotto_sessions_hear(struct sotto_sessions *s, const struct sotto_domain *d)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->all[i]->domain == d)
+			on_said(s->all[i]->ready, EV_READ, s->all[i]);
 }
 
 /* ---- its end ---- */

@@ -18,16 +18,20 @@ from .paths import ROOTS, Failed, Missing
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PUBLIC = {"main": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
 
-# What sotto-session is linked with; Debian 13 renamed two of them.
+# What sotto-session and the sotto command are linked with; Debian 13 renamed two of them.
 SOTTO = {
-    "bookworm": ["libevent-core-2.1-7", "libc-ares2", "libtomcrypt1", "libinih1"],
-    "trixie": ["libevent-core-2.1-7t64", "libcares2", "libtomcrypt1", "libinih1"],
+    "bookworm": ["libevent-core-2.1-7", "libc-ares2", "libtomcrypt1", "libinih1", "libjansson4"],
+    "trixie": ["libevent-core-2.1-7t64", "libcares2", "libtomcrypt1", "libinih1", "libjansson4"],
 }
 
 KINDS = {
     "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks"], "sotto": True},
     "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2"], "sotto": True},
+    "opensmtpd": {"packages": ["opensmtpd", "netbase", "ca-certificates", "openssl", "libcap2-bin"], "sotto": True},
     "dns": {"packages": ["nsd"], "sotto": False},
+    # for packaging/make-deb: what debian/control builds with
+    "build": {"packages": ["build-essential", "debhelper", "lintian", "exim4-dev", "libc-ares-dev", "libevent-dev", "libinih-dev", "libjansson-dev",
+                           "libseccomp-dev", "libtomcrypt-dev", "pkg-config"], "sotto": False},
 }
 
 OPTIONS = ["--variant=essential", "--mode=root", "--format=directory",

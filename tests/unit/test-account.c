@@ -8,6 +8,7 @@
 #include <syslog.h>
 
 #include "core/runtime/account.h"
+#include "core/runtime/counters.h"
 #include "core/runtime/log-socket.h"
 #include "core/runtime/log.h"
 #include "core/runtime/state.h"
@@ -135,6 +136,44 @@ static void whatever_is_new_is_written_at_once(void **state)
 	assert_int_equal(load(NULL).failures, 0);
 }
 
+static struct sotto_counted counted[8];
+static unsigned n_counted;
+
+static void take_counted(void *arg, const struct sotto_counted *c)
+{
+	(void)arg;
+	assert_true(n_counted < 8);
+	counted[n_counted++] = *c;
+}
+
+static void every_session_is_counted_also_of_peers_not_known(void **state)
+{
+	static const struct sotto_report clear = { .outcome = SOTTO_OUTCOME_CLEAR, .cause = SOTTO_CAUSE_NOT_OFFERED, .offer_known = true, .starttls = true },
+		failed = { .outcome = SOTTO_OUTCOME_CLEAR, .cause = SOTTO_CAUSE_SILENCE, .failed = true, .silent = true, .failure = SOTTO_CAUSE_SILENCE },
+		refused = { .outcome = SOTTO_OUTCOME_REFUSED, .cause = SOTTO_CAUSE_NOT_OFFERED };
+	struct sotto_relay_end end = { .report = &refused, .sent = 5, .received = 6, .duration_ms = 7 };
+	struct sotto_account a = { .role = SOTTO_CONNECT, .adapter = "postfix", .state = lab_dir, .run = lab_dir, .native = true };
+
+	(void)state;
+	session(&sealed, true);
+	session(&clear, true);
+	session(&failed, false);
+	sotto_account_open(&a);
+	sotto_account_close(&a, &end);
+	n_counted = 0;
+	assert_int_equal(sotto_counters_read(lab_dir, NULL, take_counted, NULL), 0);
+	assert_int_equal(n_counted, 4);
+	assert_int_equal(counted[0].outcome, SOTTO_COUNTED_SEALED);
+	assert_int_equal(counted[0].flags, 0);
+	assert_int_equal(counted[1].outcome, SOTTO_COUNTED_CLEAR);
+	assert_int_equal(counted[1].flags, SOTTO_COUNTED_STARTTLS);
+	assert_int_equal(counted[2].flags, SOTTO_COUNTED_FELL_BACK | SOTTO_COUNTED_CUT);
+	assert_int_equal(counted[3].outcome, SOTTO_COUNTED_NATIVE);
+	assert_int_equal(counted[3].adapter, SOTTO_COUNTED_POSTFIX);
+	assert_int_equal(counted[3].flags, 0);
+	assert_true(counted[3].sent == 5 && counted[3].received == 6 && counted[3].duration_ms == 7);
+}
+
 /* Many sessions that end at once are more than a log's socket takes at once. */
 static void its_line_waits_for_a_log_that_is_full(void **state)
 {
@@ -180,6 +219,7 @@ int main(void)
 		lab_test(and_what_is_from_the_future),
 		lab_test(whatever_is_new_is_written_at_once),
 		lab_test(a_first_sealed_session_is_written_at_once),
+		lab_test(every_session_is_counted_also_of_peers_not_known),
 		lab_test(its_line_waits_for_a_log_that_is_full),
 	};
 

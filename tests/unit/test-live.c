@@ -227,6 +227,53 @@ static void what_a_killed_writer_left_is_not_believed_and_swept(void **state)
 	assert_true(lab_exists(SWEPT));
 }
 
+struct listed {
+	unsigned n, sealed, inbound;
+	char peers[4][64];
+};
+
+static void list_one(void *arg, const char *name, const struct sotto_live *live)
+{
+	struct listed *l = arg;
+
+	assert_true(l->n < 4);
+	(void)snprintf(l->peers[l->n++], sizeof(l->peers[0]), "%s", name);
+	l->sealed += live->sealed;
+	l->inbound += live->inbound;
+}
+
+static void all_that_are_open_are_listed_by_their_peer_and_nobody_else(void **state)
+{
+	struct sockaddr_storage six = lab_addr("2001:db8::1", 25);
+	struct sotto_live live = outbound();
+	struct sotto_live_file a, b, c;
+	struct listed l = { 0 };
+	pid_t dead;
+
+	(void)state;
+	a = opened(peer, sealed());
+	live.sealed = false;
+	live.version = 0;
+	live.id[0] = '\0';
+	b = opened(peer, live);
+	c = opened((const struct sockaddr *)&six, outbound());
+	dead = writer(false);
+	lab_kill(dead);
+	lab_put("no.session", "x", 1);
+	lab_put("198.51.100.1:25", "x", 1);
+	assert_int_equal(mkdir(lab_path("peers"), 0700), 0);
+	assert_int_equal(sotto_live_list(lab_dir, list_one, &l), 0);
+	assert_int_equal(l.n, 3);
+	assert_int_equal(l.sealed, 2);
+	assert_int_equal(l.inbound, 1);
+	for (unsigned i = 0; i < l.n; i++)
+		assert_true(strcmp(l.peers[i], PEER) == 0 || strcmp(l.peers[i], "[2001:db8::1]:25") == 0);
+	sotto_live_remove(&a);
+	sotto_live_remove(&b);
+	sotto_live_remove(&c);
+	assert_int_equal(sotto_live_list("/nothing/there", list_one, &l), -ENOENT);
+}
+
 static void what_a_killed_writer_left_is_replaced(void **state)
 {
 	struct sotto_live live = sealed();
@@ -571,6 +618,7 @@ int main(void)
 		t(an_ipv4_peer_is_found_by_its_mapped_address_and_not_by_another_port),
 		t(several_we_connected_have_a_file_each_and_none_is_read_as_one_that_connected),
 		t(what_a_killed_writer_left_is_not_believed_and_swept),
+		t(all_that_are_open_are_listed_by_their_peer_and_nobody_else),
 		t(what_a_killed_writer_left_is_replaced),
 		t(the_sweep_leaves_the_living_and_what_is_not_its_own),
 		t(the_sweep_takes_what_was_left_on_its_way_to_becoming_a_file),

@@ -90,6 +90,63 @@ static void splice_takes_over_only_when_all_buffers_are_empty(void **state)
 	}
 }
 
+/* Brings a session to where the EHLO reply, with or without an offer, has gone on in the clear and the next command is awaited. */
+static struct sotto_session *in_the_clear(enum sotto_role role)
+{
+	struct sotto_session_config config = plain_config(role);
+	enum sotto_side server = role == SOTTO_ACCEPT ? SOTTO_MTA : SOTTO_NET, client = role == SOTTO_ACCEPT ? SOTTO_NET : SOTTO_MTA;
+	struct sotto_session *s = new_session(&config);
+
+	say(s, server, GREETING);
+	expect(s, client, GREETING);
+	say(s, client, EHLO);
+	expect(s, server, EHLO);
+	say(s, server, REPLY_PLAIN);
+	expect(s, client, role == SOTTO_ACCEPT ? REPLY_OFFER : REPLY_PLAIN);
+	return s;
+}
+
+static void the_command_behind_ehlo_is_looked_at_and_passes_unchanged(void **state)
+{
+	static const struct { const char *said; bool starttls; } cases[] = {
+		{ "STARTTLS\r\n", true }, { "starttls\r\n", true }, { "MAIL FROM:<a@c.example>\r\n", false }, { "STARTTLSX\r\n", false },
+		{ "MAIL FROM:<a@c.example>\r\nSTARTTLS\r\n", false },
+	};
+
+	(void)state;
+	for (unsigned role = 0; role < 2; role++) {
+		enum sotto_side client = role == SOTTO_ACCEPT ? SOTTO_NET : SOTTO_MTA;
+
+		for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			struct sotto_session *s = in_the_clear((enum sotto_role)role);
+
+			assert_int_equal(sotto_session_wishes(s), 0);
+			say(s, client, cases[i].said);
+			expect(s, client == SOTTO_NET ? SOTTO_MTA : SOTTO_NET, cases[i].said);
+			assert_int_equal(s->report.starttls, cases[i].starttls);
+			assert_int_equal(s->report.outcome, SOTTO_OUTCOME_CLEAR);
+			assert_int_equal(sotto_session_wishes(s), SOTTO_WISH_SPLICE);
+			say(s, client, "STARTTLS\r\n");
+			assert_int_equal(s->report.starttls, cases[i].starttls);
+			end_session(s);
+		}
+	}
+}
+
+static void a_command_that_never_comes_holds_no_end_up(void **state)
+{
+	(void)state;
+	for (unsigned side = 0; side < 2; side++) {
+		struct sotto_session *s = in_the_clear(SOTTO_CONNECT);
+
+		sotto_session_eof(s, (enum sotto_side)side);
+		assert_int_equal(sotto_session_wishes(s) & ~SOTTO_WISH_SPLICE, side == SOTTO_NET ? SOTTO_WISH_SHUT_MTA : SOTTO_WISH_SHUT_NET);
+		sotto_session_eof(s, (enum sotto_side)!side);
+		assert_true(sotto_session_wishes(s) & SOTTO_WISH_END);
+		end_session(s);
+	}
+}
+
 /* A mail server that stopped reading cannot keep an ended session for ever. */
 static void an_end_that_nobody_reads_comes_after_30_seconds_without_progress(void **state)
 {
@@ -116,6 +173,8 @@ int main(void)
 		cmocka_unit_test(opaque_passes_every_octet_value_both_ways),
 		cmocka_unit_test(a_half_close_goes_through_and_the_other_half_lives),
 		cmocka_unit_test(splice_takes_over_only_when_all_buffers_are_empty),
+		cmocka_unit_test(the_command_behind_ehlo_is_looked_at_and_passes_unchanged),
+		cmocka_unit_test(a_command_that_never_comes_holds_no_end_up),
 		cmocka_unit_test(an_end_that_nobody_reads_comes_after_30_seconds_without_progress),
 	};
 

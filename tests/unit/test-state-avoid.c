@@ -312,6 +312,9 @@ static void what_was_not_offered_is_believed_for_an_hour(void **state)
 	assert_false(sotto_peer_state_declined(&s, T0 - 1));	/* the clock was set back */
 	apply(SOTTO_EVENT_OFFERED, T0 + 1);
 	assert_false(sotto_peer_state_declined(&s, T0 + 1));
+	apply(SOTTO_EVENT_SEALED, T0 + 2);
+	apply(SOTTO_EVENT_NOT_OFFERED, T0 + 3);
+	assert_false(sotto_peer_state_declined(&s, T0 + 3));
 }
 
 int main(void)
