@@ -6,6 +6,7 @@ import subprocess
 
 CERTIFICATE, KEY = "/etc/ssl/certs/ssl-cert-snakeoil.pem", "/etc/ssl/private/ssl-cert-snakeoil.key"     # where Debian's main.cf looks
 AUTHORITY = "/etc/ssl/lab-authority.pem"
+USED = {"smtpd_tls_cert_file": CERTIFICATE, "smtpd_tls_key_file": KEY}      # Debian 12's main.cf says the same
 
 
 def _openssl(folder, *words):

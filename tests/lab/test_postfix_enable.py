@@ -8,7 +8,7 @@ import pytest
 
 from . import administrator
 from .administrator import administered, await_hop, files_of, say, set_all, stock
-from .certificates import certified
+from .certificates import USED, certified
 from .message import Message, difference, headers
 from .smtp import Bare
 from .test_exim import arrives, letter
@@ -320,10 +320,10 @@ def hand_in(stranger, server, port):
 def test_submission_is_not_touched(lab, watch, stranger, postfix, port):
     """Users who hand in mail get the same answers and the same headers with Sotto as without; nothing of ours is offered to them, or runs for them."""
     certified(lab, postfix)
-    with administered(postfix, master=SUBMISSION, sotto=False):
+    with administered(postfix, USED, SUBMISSION, sotto=False):
         before = hand_in(stranger, postfix, port)
         lines = {name: postfix.postconf("-M", name) for name in SUBMISSION}
-    with administered(postfix, master=SUBMISSION):
+    with administered(postfix, USED, SUBMISSION):
         assert "XSOTTO" in offers(stranger, postfix)
         assert hand_in(stranger, postfix, port) == before
         assert {name: postfix.postconf("-M", name) for name in SUBMISSION} == lines
