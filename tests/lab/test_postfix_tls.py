@@ -5,11 +5,10 @@ sealed, and that only where the policy would have been content without TLS. None
 """
 
 import contextlib
-import re
 
 import pytest
 
-from .administrator import SENT, administered, await_hop
+from .administrator import administered, await_hop, deliver, results
 from .certificates import AUTHORITY, USED, certified
 from .message import Message
 from .promise import Letter, Mailbox
@@ -24,7 +23,6 @@ LEVELS = {"unlisted": "", "none": "none", "may": "may", "may-with-an-attribute":
 CONTENT_WITHOUT_TLS = ("unlisted", "none", "may")       # of the levels above; with the default being `may`
 CLIENT = {"smtp_tls_security_level": "may", "smtp_tls_loglevel": "1", "smtp_tls_CAfile": AUTHORITY, "smtp_tls_fingerprint_digest": "sha256",
           "smtp_dns_support_level": "dnssec", "smtp_tls_session_cache_database": ""}
-ESTABLISHED = re.compile(r"^postfix/smtp\[(\d+)\]: (\w+) TLS connection established")
 
 
 @pytest.fixture(params=[("f", "g"), ("g", "f")], ids=["3.7-to-3.10", "3.10-to-3.7"])
@@ -54,33 +52,6 @@ def receiving(lab, target, how, domains):
     mine = ", ".join([target.settings["mydestination"], *domains[target].values()])
     with target.configured(**USED, smtpd_tls_security_level=level, mydestination=mine):
         yield good
-
-
-def results(lines):
-    """{recipient: (how TLS was established, or "", and what Postfix says of the delivery)}. Processes have a number each, and a delivery at a time."""
-    found, tls = {}, {}
-    for line in lines:
-        established, sent = ESTABLISHED.match(line), SENT.search(line)
-        pid = line.partition("[")[2].partition("]")[0]
-        if established:
-            tls[pid] = established.group(2)
-        elif sent:
-            found[sent["to"]] = (tls.pop(pid, ""), sent["relay"], sent["dsn"], sent["status"])
-    return found
-
-
-def deliver(origin, target, messages):
-    """Sends all, and what became of each within its first attempt."""
-    mark = len(origin.log())
-    for message in messages:
-        origin.submit(message)
-    origin.await_log("status=", mark, count=len(messages))
-    became = results(origin.log()[mark:])
-    for message in messages:
-        if became[message.recipients[0]][3] == "sent":
-            target.await_token("bert", message)
-    origin.clear_queue()
-    return became
 
 
 def compare(watch, before, now, content, messages):
@@ -121,13 +92,13 @@ def test_policy_maps(lab, watch, pair, domains, how):
         letters = [[Message(f"anna@{origin.domain}", f"bert@{domain}") for domain in domains[target].values()] for _ in range(2)]
         certified(lab, origin)
         with administered(origin, settings, sotto=False):
-            before = deliver(origin, target, letters[0])
+            before = deliver(origin, letters[0])
         for level, (tls, status) in EXPECTED[how].items():
             one = before[f"bert@{domains[target][level]}"]
             assert tls in (None, one[0]) and one[3] == status, f"{level}: {one}"
         with administered(origin, settings):
             await_hop(origin, domains[target]["unlisted"])
-            now = deliver(origin, target, letters[1])
+            now = deliver(origin, letters[1])
     sealed = compare(watch, before, now, [f"bert@{domains[target][level]}" for level in CONTENT_WITHOUT_TLS], letters[1])
     assert sealed >= {f"bert@{domains[target][level]}" for level in ("unlisted", "may")}, "nothing was sealed, and so nothing was tried"
 
@@ -152,11 +123,11 @@ def test_level_for_all(lab, watch, pair, domains, level):
         asked = ["unlisted", "dane-tlsa"] if level == "dane" else ["unlisted"]
         letters = [[Message(f"anna@{origin.domain}", f"bert@{domains[target][one]}") for one in asked] for _ in range(2)]
         with administered(origin, settings, master, sotto=False):
-            before = deliver(origin, target, letters[0])
+            before = deliver(origin, letters[0])
         with administered(origin, settings, master):
             if may_seal:
                 await_hop(origin, domains[target]["unlisted"])
-            now = deliver(origin, target, letters[1])
+            now = deliver(origin, letters[1])
     content = {f"bert@{domains[target]['unlisted']}"} if may_seal else set()
     assert compare(watch, before, now, content, letters[1]) == content
 
@@ -178,11 +149,11 @@ def test_policy_changed_between_two(lab, watch, pair, domains):
     with receiving(lab, target, "good", domains), administered(origin, dict(CLIENT, smtp_tls_policy_maps=f"hash:{TABLE}")):
         await_hop(origin, target.domain)
         first = letter(origin, target)
-        became = deliver(origin, target, [first])
+        became = deliver(origin, [first])
         assert became[first.recipients[0]][1].startswith("127.") and not watch.wire.find(*first.secrets)
         policies(origin, f"{target.domain} verify\n")
         second = letter(origin, target)
-        became = deliver(origin, target, [second])
+        became = deliver(origin, [second])
         assert became[second.recipients[0]] == ("Verified", f"{target.name}[{target.host.v4}]:25", "2.0.0", "sent")
 
 
@@ -216,7 +187,7 @@ def test_a_policy_is_not_weaker_when_the_daemon_is_gone(lab, watch, pair, domain
         origin.daemon.stop()
         try:
             message = Message(f"anna@{origin.domain}", f"bert@{domains[target]['verify']}")
-            assert deliver(origin, target, [message])[message.recipients[0]] == ("Verified", f"{target.name}[{target.host.v4}]:25", "2.0.0", "sent")
+            assert deliver(origin, [message])[message.recipients[0]] == ("Verified", f"{target.name}[{target.host.v4}]:25", "2.0.0", "sent")
         finally:
             origin.start_daemon()
     assert not watch.wire.find(message.subject)
