@@ -23,6 +23,7 @@ class MailServer:
     adapter_user = ""       # who owns Sotto's state
     run_mode = "700"        # of /run/sotto
     log_path = ""           # the mail server's own log, in the root
+    traces = True           # whether it lets Sotto say in the message how that came in
     probes = False          # whether Sotto there asks a new domain's mail server before the first mail
 
     def __init__(self, host, domain, release):

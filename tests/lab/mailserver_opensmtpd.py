@@ -44,6 +44,11 @@ class OpenSMTPD(MailServer):
     def log(self):
         return [line for line in self.host.syslog() if line.startswith("smtpd[")]
 
+    @property
+    def traces(self):
+        """6.8 cuts lines of messages that go by a filter, so that none do."""
+        return self.release != "bookworm"
+
     # ---- configuration ----
 
     def _lines(self):

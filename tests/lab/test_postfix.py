@@ -51,7 +51,7 @@ def test_small_message(watch, mixed):
     origin.submit(message)
     delivered = arrives(watch, origin, target, message)
     ids = watch.sealed(origin, target, message)
-    watch.traced(delivered, ids)
+    watch.traced(delivered, ids, target)
 
 
 def test_mail_servers_log_the_peer(watch, mixed):
@@ -73,7 +73,7 @@ def test_megabyte(watch, mixed):
     origin, target = mixed
     message = letter(origin, target, body=random_lines(1_000_000))
     origin.submit(message)
-    watch.traced(arrives(watch, origin, target, message, seconds=120), watch.sealed(origin, target, message))
+    watch.traced(arrives(watch, origin, target, message, seconds=120), watch.sealed(origin, target, message), target)
 
 
 @pytest.mark.long
@@ -160,7 +160,7 @@ def test_ipv6(watch, mixed):
     origin.submit(message)
     delivered = arrives(watch, origin, target, message)
     assert origin.host.v6 in dict(reversed(headers(delivered)))["received"]
-    watch.traced(delivered, watch.sealed(origin, target, message))
+    watch.traced(delivered, watch.sealed(origin, target, message), target)
 
 
 def test_both_ways_at_once(watch, mixed):
