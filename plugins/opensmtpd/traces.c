@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/runtime/addr.h"
 #include "core/runtime/live.h"
@@ -68,11 +67,8 @@ static size_t write_sealed(const struct sotto_traces *t, const struct sotto_trac
 size_t sotto_traces_line(struct sotto_traces *t, uint64_t session, const char *line, char out[SOTTO_TRACE])
 {
 	struct sotto_traced *s = begin(t, session);
-	bool first = !s->in_message;
-	size_t n = first ? write_sealed(t, s, out) : 0;
+	size_t n = s->in_message ? 0 : write_sealed(t, s, out);
 
 	s->in_message = strcmp(line, ".") != 0;
-	if (n == 0 && first && strncasecmp(line, "X-Sotto", 7) == 0)
-		n = (size_t)snprintf(out, SOTTO_TRACE, "X-Sotto: none by=%.255s", t->by);
 	return n;
 }

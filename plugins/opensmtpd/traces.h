@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The trace header of mail that came in sealed, for filter-sotto's parent. smtpd writes its own Received header before a filter sees the message,
- * so that the trace stands right below it, and nothing else there was written by us. Where a message that did not come in sealed begins with
- * something that could be taken for it, a header of ours says so. libc only.
+ * The trace header of mail that came in sealed, for filter-sotto's parent. smtpd's own Received header is the first that a filter sees of a
+ * message: the trace goes right above it, where nobody else writes. libc only.
  *
  *     X-Sotto: sealed v=1 id=<16 hex digits> peer=[<address>] by=<our host name>
- *     X-Sotto: none by=<our host name>
  */
 #ifndef SOTTO_OPENSMTPD_TRACES_H
 #define SOTTO_OPENSMTPD_TRACES_H

@@ -105,13 +105,13 @@ class Watch:
             assert b"\r\nXSOTTO " not in b"".join(self.wire.octets(s) for s in streams if s.target[1] == 25)
 
     def traced(self, delivered, ids, target=None):
-        """The topmost Received header of what arrived, or one right above it (OpenSMTPD 7: right below), says how it came."""
+        """The topmost Received header of what arrived, or one right above it, says how it came."""
         if not self.sealing:
             return
         if target is not None and not target.traces:
             assert b"X-Sotto" not in delivered
             return
-        top = re.match(rb"((?:(?!Received:)[^\n]*\n)*Received:(?:[^\n]*\n)(?:[ \t][^\n]*\n)*(?:X-Sotto:[^\n]*\n)?)", delivered).group(1)
+        top = re.match(rb"((?:(?!Received:)[^\n]*\n)*Received:(?:[^\n]*\n)(?:[ \t][^\n]*\n)*)", delivered).group(1)
         found = re.search(rb"sealed v=1 id=([0-9a-f]{16})", top)
         assert found and found.group(1).decode() in ids, f"no trace of {ids} in {top.decode()!r}"
 
