@@ -10,6 +10,7 @@
 
 #include "core/runtime/addr.h"
 #include "core/runtime/live.h"
+#include "plugins/opensmtpd/keeper.h"
 #include "plugins/opensmtpd/talk.h"
 
 #define SESSION "7641df9771b4ed00"
@@ -197,6 +198,23 @@ static void end(struct stage *t)
 	close(t->listening);
 }
 
+/* The connection reaches smtpd with a PROXY header, and octets go both ways. */
+static void expect_passed(const struct stage *t)
+{
+	uint8_t header[28];
+	int client = call(t), mta = lab_accept(t->listening);
+
+	lab_get(mta, (char *)header, sizeof(header));
+	assert_memory_equal(header + 12, "\x21\x11\x00\x0c\x7f\x00\x00\x01\x7f\x00\x00\x01", 12);
+	lab_put(mta, "220 smtpd\r\n");
+	lab_expect(client, "220 smtpd\r\n");
+	lab_put(client, "EHLO x\r\n");
+	lab_expect(mta, "EHLO x\r\n");
+	close(mta);
+	lab_expect_end(client);
+	close(client);
+}
+
 static void test_answers(void **state)
 {
 	struct stage t;
@@ -247,16 +265,41 @@ static void test_worker_dies(void **state)
 	end(&t);
 }
 
+/* However often somebody kills it: the next connection finds another one, and none is refused or passed through. */
 static void test_killed(void **state)
 {
 	struct stage t;
-	int first;
+	int before, now;
 
 	(void)state;
 	begin(&t, "good", self);
-	first = served_by(&t);
-	assert_int_equal(kill(first, SIGKILL), 0);
-	assert_int_not_equal(served_by(&t), first);
+	now = served_by(&t);
+	for (int i = 0; i < 10; i++) {
+		before = now;
+		assert_int_equal(kill(before, SIGKILL), 0);
+		now = served_by(&t);
+		assert_int_not_equal(now, before);
+		expect_alive(&t);
+	}
+	end(&t);
+}
+
+/* Three that fail by themselves are too many: the next connection is passed through. */
+static void test_fails_under_way(void **state)
+{
+	struct stage t;
+	int before, now = 0;
+
+	(void)state;
+	begin(&t, "good", self);
+	for (int i = 0; i < SOTTO_CRASHES; i++) {
+		before = now;
+		now = served_by(&t);
+		assert_int_not_equal(now, before);
+		lab_put(t.smtpd, RCPT(SESSION, "die@example.org"));
+		lab_expect(t.smtpd, PROCEED(SESSION));
+	}
+	expect_passed(&t);
 	end(&t);
 }
 
@@ -426,23 +469,6 @@ static void test_trace(void **state)
 
 /* ---- without a worker ---- */
 
-/* The connection reaches smtpd with a PROXY header, and octets go both ways. */
-static void expect_passed(const struct stage *t)
-{
-	uint8_t header[28];
-	int client = call(t), mta = lab_accept(t->listening);
-
-	lab_get(mta, (char *)header, sizeof(header));
-	assert_memory_equal(header + 12, "\x21\x11\x00\x0c\x7f\x00\x00\x01\x7f\x00\x00\x01", 12);
-	lab_put(mta, "220 smtpd\r\n");
-	lab_expect(client, "220 smtpd\r\n");
-	lab_put(client, "EHLO x\r\n");
-	lab_expect(mta, "EHLO x\r\n");
-	close(mta);
-	lab_expect_end(client);
-	close(client);
-}
-
 static void test_passes(const char *how, const char *worker)
 {
 	struct stage t;
@@ -534,6 +560,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_holds, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_worker_dies, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_killed, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_fails_under_way, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_malformed, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_early_and_slow, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_enormous, lab_set_up, lab_tear_down),
