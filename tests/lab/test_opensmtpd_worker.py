@@ -33,7 +33,7 @@ def kill_again_and_again(server, times, meanwhile):
 @pytest.mark.parametrize("times", [20, pytest.param(100, marks=pytest.mark.long)])
 def test_killed_under_load(lab, opensmtpd, needs_sotto, times):
     """Mail comes in while the worker is killed: all of it arrives, whole; smtpd's processes are the same; the next mail is sealed."""
-    origin = lab.servers["c"]
+    origin = lab.servers["a"]    # not 4.98: it takes a connection that ends between the replies to RCPT and DATA for a delivery
     messages = [letter(origin, opensmtpd) for _ in range(30)]
     before = smtpds(opensmtpd)
 
