@@ -24,6 +24,8 @@ class MailServer:
     run_mode = "700"        # of /run/sotto
     log_path = ""           # the mail server's own log, in the root
     second_way = False      # does it go on without Sotto, in the same attempt, where a connection through Sotto was lost?
+    traces = True           # whether it lets Sotto say in the message how that came in
+    probes = False          # whether Sotto there asks a new domain's mail server before the first mail
 
     def __init__(self, host, domain, release):
         self.host, self.domain, self.release = host, domain, release
