@@ -46,10 +46,8 @@ int sotto_ready_wait(int *fd, bool daemon)
 	return said == 1 || n == 1 ? 0 : -1;
 }
 
-void sotto_ready_tell(int fd, enum sotto_domain_offer what)
+void sotto_ready_tell(int fd, char what)
 {
-	const char octet = what == SOTTO_DOMAIN_YES ? SOTTO_READY_YES : SOTTO_READY_NO;
-
-	if (fd >= 0 && what != SOTTO_DOMAIN_UNKNOWN)
-		(void)!send(fd, &octet, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (fd >= 0)
+		(void)!send(fd, &what, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

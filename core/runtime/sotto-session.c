@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,11 +16,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/crypto/memory.h"
-#include "core/runtime/account.h"
+#include "core/runtime/conduct.h"
 #include "core/runtime/conf.h"
 #include "core/runtime/dial.h"
 #include "core/runtime/ends.h"
@@ -29,12 +27,9 @@
 #include "core/runtime/log.h"
 #include "core/runtime/mx.h"
 #include "core/runtime/options.h"
-#include "core/runtime/plan.h"
 #include "core/runtime/reach.h"
 #include "core/runtime/ready.h"
-#include "core/runtime/relay.h"
 #include "core/runtime/sandbox.h"
-#include "core/runtime/state.h"
 
 #define BACKEND_MS 5000		/* for our mail server to take a connection */
 #define LOG_MS 500		/* for the log to take the session's line, when the session is over */
@@ -53,11 +48,8 @@ struct job {
 	struct event *term;
 	struct sotto_mx *mx;
 	struct sotto_dial *dial;
-	struct sotto_relay *relay;
-	struct sotto_account account;
-	struct sotto_plan plan;
+	struct sotto_conduct conduct;
 	char host[SOTTO_DNS_NAME];	/* --to: the MX that was connected to */
-	enum sotto_domain_offer learnt;	/* --to: what the daemon has been told of the domain */
 	uint8_t header[SOTTO_PROXY_MAX];
 	size_t header_len;
 	int exit_code;
@@ -86,55 +78,25 @@ static void harden(void)
 
 static void load_conf(struct job *j)
 {
-	char err[512] = "", path[sizeof(j->conf_dir)];
-	int r = sotto_conf_load(&j->conf, j->options.conf, j->options.state, err, sizeof(err));
-
-	j->conf_broken = r == 2;
-	if (r != 0)
-		sotto_log_limited(j->options.state, "conf-limit", LOG_ERR, "%s; %s", err,
-				  r == 1 ? "the last good settings stay in force" : "nothing is sealed until it is mended");
-	(void)snprintf(path, sizeof(path), "%s", j->options.conf);
-	(void)snprintf(j->conf_dir, sizeof(j->conf_dir), "%s", dirname(path));
-}
-
-/* ---- what is learnt of the domain that we connect to ---- */
-
-/* For the daemon, at once. Where everything is off nothing is learnt. */
-static void note_domain(struct job *j, enum sotto_domain_offer what)
-{
-	if (j->options.to == NULL || what == j->learnt || j->conf.mode == SOTTO_MODE_OFF)
-		return;
-	j->learnt = what;
-	sotto_ready_tell(j->options.ready, what);
-}
-
-/* For the next daemon, when the session is over: no mail waits for the disk. */
-static void remember_domain(const struct job *j)
-{
-	int r = j->learnt == SOTTO_DOMAIN_UNKNOWN ? 0 : sotto_domain_note(j->options.state, j->options.to, j->learnt, (int64_t)time(NULL));
-
-	if (r != 0 && r != -EINVAL)	/* an address literal is no domain */
-		sotto_log_limited(j->options.state, "state-limit", LOG_WARNING,
-				  "%s: nothing can be remembered of domains: %s; see sotto-session(8), FILES", j->options.state, strerror(-r));
-}
-
-/* A peer that is not to be sealed with teaches nothing by what it offers. */
-static void note_report(struct job *j, const struct sotto_report *report, bool over)
-{
-	enum sotto_domain_offer what = sotto_reach_learnt(report, over);
-
-	if (what != SOTTO_DOMAIN_UNKNOWN)
-		note_domain(j, j->plan.avoided || j->plan.excluded ? SOTTO_DOMAIN_NO : what);
+	sotto_conduct_conf(&j->conf, &j->conf_broken, j->conf_dir, sizeof(j->conf_dir), j->options.conf, j->options.state);
 }
 
 /* ---- one session ---- */
 
-static void on_progress(void *arg, const struct sotto_report *report)
+/* For the daemon, at once. */
+static void on_learnt(void *arg, enum sotto_domain_offer what)
 {
-	struct job *j = arg;
+	const struct job *j = arg;
 
-	sotto_account_progress(&j->account, report);
-	note_report(j, report, false);
+	sotto_ready_tell(j->options.ready, what == SOTTO_DOMAIN_YES ? SOTTO_READY_YES : SOTTO_READY_NO);
+}
+
+/* The daemon knows only the domain, and could not tell. */
+static void on_refused(void *arg, bool refused)
+{
+	const struct job *j = arg;
+
+	sotto_ready_tell(j->options.ready, refused ? SOTTO_READY_REFUSED : SOTTO_READY_FREE);
 }
 
 /* The role accept makes no connection once it has its ends: it is as narrow as can be from the start. */
@@ -146,117 +108,61 @@ static enum sotto_sandbox first_sandbox(const struct sotto_options *o)
 /* No connection has to be made any more. Where the first filter could not be had, there is none to narrow. */
 static void on_settled(void *arg)
 {
-	struct job *j = arg;
+	const struct job *j = arg;
 
-	sotto_account_settled(&j->account);
 	if (first_sandbox(&j->options) != SOTTO_SANDBOX_SETTLED)
 		(void)!sotto_sandbox_enter(SOTTO_SANDBOX_SETTLED);
 }
 
-static void on_done(void *arg, const struct sotto_relay_end *end)
+static void on_done(void *arg, bool orderly)
 {
 	struct job *j = arg;
 
-	j->relay = NULL;
-	j->exit_code = end->orderly ? ORDERLY : DISORDERLY;
-	note_report(j, end->report, true);
-	sotto_account_close(&j->account, end);
+	j->exit_code = orderly ? ORDERLY : DISORDERLY;
 	event_base_loopbreak(j->base);
 }
 
-static void open_account(struct job *j)
-{
-	struct sotto_account *a = &j->account;
-	const struct sotto_plan *p = &j->plan;
-
-	a->role = j->options.role;
-	a->peer = j->ends.peer;
-	a->peer_len = j->ends.peer_len;
-	a->host = j->host[0] != '\0' ? j->host : j->options.peer;
-	a->domain = j->options.domain != NULL ? j->options.domain : j->options.to;
-	a->adapter = j->options.adapter;
-	a->state = j->options.state;
-	a->run = j->options.run;
-	a->log_ms = LOG_MS;
-	a->required = p->required;
-	a->native = p->session.clear == SOTTO_CLEAR_421;
-	a->avoided = p->avoided;
-	a->offered_before = p->offered_before;
-	a->remembers_keys = j->conf.pin != SOTTO_PIN_OFF;
-	sotto_account_open(a);
-}
-
-static void make_plan(struct job *j)
+/* What is known before there is a connection to the other mail server. */
+static void describe(struct job *j)
 {
 	const struct sotto_options *o = &j->options;
-	char err[512];
-	struct sotto_plan_for f = {
-		.role = o->role,
-		.who = { .domain = o->domain != NULL ? o->domain : o->to, .host = j->host[0] != '\0' ? j->host : o->peer,
-			 .addr = j->ends.peer_len > 0 ? (const struct sockaddr *)&j->ends.peer : NULL },
-		.conf_dir = j->conf_dir, .state = o->state, .require = o->require, .keep_starttls = o->keep_starttls,
-		.redial = o->role == SOTTO_CONNECT && j->ends.peer_len > 0, .broken = j->conf_broken,
-		.native = o->to != NULL && strcmp(o->adapter, "postfix") == 0,
+
+	j->conduct.config = (struct sotto_conduct_config){
+		.role = o->role, .host = o->peer, .domain = o->domain != NULL ? o->domain : o->to, .learns = o->to,
+		.require = o->require, .keep_starttls = o->keep_starttls, .native = o->to != NULL && strcmp(o->adapter, "postfix") == 0,
+		.log_ms = LOG_MS, .conf = &j->conf, .conf_broken = j->conf_broken, .conf_dir = j->conf_dir, .state = o->state, .run = o->run,
+		.adapter = o->adapter, .learnt = on_learnt, .refused = on_refused, .settled = on_settled, .done = on_done, .arg = j,
 	};
-
-	sotto_plan_make(&j->plan, &f, &j->conf, (int64_t)time(NULL), err, sizeof(err));
-	if (o->to != NULL)
-		sotto_reach_name(j->plan.session.peer_name, j->host, &j->ends.peer, j->ends.peer_len);
-	if (j->plan.identity_error != 0 && j->conf.mode != SOTTO_MODE_OFF)
-		sotto_log_limited(o->state, "identity-limit", LOG_WARNING, "%s/identity: we show no identity key: %s; see sotto-session(8), FILES",
-				  o->state, strerror(-j->plan.identity_error));
-	if (err[0] != '\0')
-		sotto_log_limited(o->state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 }
 
-/*
- * For an adapter, which cannot look into the state (its disk may hang): a copy of what says that this peer is avoided, where
- * memory is the disk. It ends by itself, as the original does.
- */
-static void note_avoidance(const struct job *j)
-{
-	const struct sotto_state_key key = { .addr = (const struct sockaddr *)&j->ends.peer };
-	struct sotto_peer_state s;
-
-	if (j->options.role != SOTTO_CONNECT || !j->plan.avoided)
-		return;
-	sotto_state_load(j->options.state, &key, &s);
-	(void)!sotto_state_save(j->options.run, &key, &s);
-}
-
-/* All that reads or writes files before the first octet. Where a disk hangs, it does so here. */
 static void prepare_session(struct job *j)
 {
-	make_plan(j);
-	note_avoidance(j);
-	open_account(j);
+	struct sotto_conduct_config *c = &j->conduct.config;
+
+	c->peer = j->ends.peer;
+	c->peer_len = j->ends.peer_len;
+	c->local = j->ends.local;
+	if (j->host[0] != '\0')
+		c->host = j->host;
+	sotto_conduct_prepare(&j->conduct);
 }
 
 /* Both ends are there, and are ours. */
-static void start_session(struct job *j)
+static int start_session(struct job *j)
 {
-	struct sotto_relay_config c = { .progress = on_progress, .settled = on_settled, .done = on_done, .arg = j };
+	int r = sotto_conduct_start(&j->conduct, j->base, j->ends.net, j->ends.mta, j->header, j->header_len);
 
-	c.session = j->plan.session;
-	c.peer = j->ends.peer;
-	c.peer_len = j->ends.peer_len;
-	c.local = j->ends.local;
-	j->relay = sotto_relay_start(j->base, j->ends.net, j->ends.mta, &c, j->header, j->header_len);
-	sotto_wipe(&j->plan.session.identity, sizeof(j->plan.session.identity));
-	sotto_wipe(&c.session.identity, sizeof(c.session.identity));
-	if (j->relay != NULL)
-		return;
-	sotto_log(LOG_ERR, "no memory for a session; the connection is closed");
-	sotto_live_remove(&j->account.file);
-	j->exit_code = DISORDERLY;
-	event_base_loopbreak(j->base);
+	if (r != 0) {
+		j->exit_code = DISORDERLY;
+		event_base_loopbreak(j->base);
+	}
+	return r;
 }
 
 /* The adapter has taken its connection back. */
 static void drop_session(struct job *j)
 {
-	sotto_wipe(&j->plan.session.identity, sizeof(j->plan.session.identity));
-	sotto_live_remove(&j->account.file);
+	sotto_conduct_drop(&j->conduct);
 	event_base_loopbreak(j->base);
 }
 
@@ -275,10 +181,7 @@ static void on_connected(struct job *j, const struct sotto_dial_result *r)
 		drop_session(j);
 		return;
 	}
-	if (j->plan.avoided || j->plan.excluded)
-		note_domain(j, SOTTO_DOMAIN_NO);
-	start_session(j);
-	if (j->relay == NULL)
+	if (start_session(j) != 0)
 		sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
 }
 
@@ -298,7 +201,7 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 		return;
 	sotto_log(LOG_NOTICE, "connect peer=%s outcome=none cause=\"%s\" domain=%.255s", name[0] != '\0' ? name : "unknown",
 		  sotto_dial_error(r->error), j->options.to);
-	note_domain(j, SOTTO_DOMAIN_NO);
+	sotto_conduct_learn(&j->conduct, SOTTO_DOMAIN_NO);
 	sotto_reach_line(line, j->options.to, r);
 	sotto_goodbye(j->ends.mta, line);
 }
@@ -311,8 +214,8 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 
 	(void)number;
 	(void)what;
-	if (j->relay != NULL) {
-		sotto_relay_stop(j->relay);
+	if (j->conduct.relay != NULL) {
+		sotto_conduct_stop(&j->conduct);
 		return;
 	}
 	j->exit_code = DISORDERLY;
@@ -346,7 +249,7 @@ static int begin(struct job *j)
 	struct sotto_dial_options dial = { .timeout_ms = DIAL_MS, .dane = o->dane };
 
 	if (j->options.to == NULL) {
-		start_session(j);
+		(void)!start_session(j);
 		return 0;
 	}
 	if (o->from4.ss_family != AF_UNSPEC)
@@ -385,6 +288,7 @@ static int run(struct job *j)
 	if (r != ORDERLY)
 		return r;
 	load_conf(j);
+	describe(j);
 	if (prepare_loop(j) != 0) {
 		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
 		if (j->options.to != NULL && j->options.ready < 0)
@@ -416,7 +320,8 @@ int main(int argc, char **argv)
 	r = run(&j);
 	sotto_dial_cancel(j.dial);
 	sotto_mx_close(j.mx);
-	remember_domain(&j);
+	if (j.conduct.learnt != SOTTO_DOMAIN_UNKNOWN)
+		sotto_conduct_remember(&j.conduct);
 	if (j.term != NULL)
 		event_free(j.term);
 	if (j.base != NULL)

@@ -64,7 +64,7 @@ static void report(const char *why)
 {
 	bool map = daemon_of.protocol == SOTTO_MAP;
 
-	sotto_spawned_report(map ? "connector-map-limit" : "connector-policy-limit", LOG_WARNING,
+	sotto_spawned_report(map ? ".connector-map-limit" : ".connector-policy-limit", LOG_WARNING,
 			     "sotto-policyd %s (%s); %s until it is back: see 'systemctl status sotto-policyd'", why, daemon_of.path,
 			     map ? "mail goes out as without Sotto, and waits for the domains in the file require" :
 				   "mail comes in without the header X-Sotto");
@@ -77,7 +77,7 @@ static int answer_alone(const char *request, size_t n)
 	int r = write_client(answer, len);
 
 	if (err[0] != '\0')
-		sotto_spawned_report("lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
+		sotto_spawned_report(".lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 	return r;
 }
 
@@ -132,7 +132,7 @@ static int answer_all(struct input *in)
 	if (r != 0)
 		return 1;
 	if (n < 0 && daemon_of.protocol == SOTTO_MAP) {
-		sotto_spawned_report("connector-client-limit", LOG_WARNING, "what came is no socketmap request; is something else but Postfix "
+		sotto_spawned_report(".connector-client-limit", LOG_WARNING, "what came is no socketmap request; is something else but Postfix "
 				     "connected to the service sotto-map?");
 		return 1;
 	}
@@ -166,10 +166,10 @@ static int usage(const char *what)
 static int read_options(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{ "require", required_argument, NULL, 'r' }, { "state", required_argument, NULL, 's' },
+		{ "require", required_argument, NULL, 'r' }, { "run", required_argument, NULL, 'u' },
 		{ "log", required_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
-	const char *state = SOTTO_STATE_DIR;
+	const char *run = SOTTO_RUN_DIR;
 	bool to_stderr = false;
 	int c;
 
@@ -177,14 +177,14 @@ static int read_options(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		if (c == 'r')
 			require_file = optarg;
-		else if (c == 's')
-			state = optarg;
+		else if (c == 'u')
+			run = optarg;
 		else if (c == 'l')
 			to_stderr = strcmp(optarg, "stderr") == 0;
 		else
 			return usage("an unknown option");
 	}
-	sotto_spawned_log(to_stderr, state);
+	sotto_spawned_log(to_stderr, run);
 	if (argc - optind != 2 || (strcmp(argv[optind], "map") != 0 && strcmp(argv[optind], "policy") != 0))
 		return usage("the arguments are wrong");
 	if (strlen(argv[optind + 1]) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))

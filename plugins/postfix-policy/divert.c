@@ -11,6 +11,8 @@
 #include "core/runtime/hop.h"
 #include "core/runtime/log.h"
 
+/* Postfix shows it in its log: the name is a sentence. RFC 6761, 6.4: it never is one of a host. */
+#define UNMEETABLE "secure match=encryption-by-sotto-is-required.invalid"
 #define CLAIM_AGAIN 1800	/* seconds; hop.h: now and then */
 
 static size_t not_found(char reply[SOTTO_SOCKETMAP_REPLY])
@@ -39,7 +41,7 @@ static bool claim(const struct sotto_policyd *p, struct sotto_domain *d, int64_t
 	if (r == 0)
 		d->claimed = now;
 	else if (r != -EADDRINUSE)
-		sotto_log_limited(p->state, "hop-limit", LOG_ERR, "%s: %s; mail goes natively until that is mended", p->hop_dir, strerror(-r));
+		sotto_log_limited(p->run, ".hop-limit", LOG_ERR, "%s: %s; mail goes natively until that is mended", p->hop_dir, strerror(-r));
 	return r == 0;
 }
 
@@ -108,12 +110,15 @@ static bool read_hop(struct in_addr *out, const char *key, size_t len)
 	return sotto_hop_is((const struct sockaddr *)&a);
 }
 
-size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t len, char reply[SOTTO_SOCKETMAP_REPLY])
+size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t len, int64_t now, char reply[SOTTO_SOCKETMAP_REPLY])
 {
 	struct in_addr address;
 	const struct sotto_domain *d = read_hop(&address, key, len) ? sotto_domains_at(p->domains, address) : NULL;
 
-	return d != NULL && d->tls ? sotto_socketmap_write(reply, "OK", "encrypt") : not_found(reply);
+	if (d != NULL)
+		return d->tls ? sotto_socketmap_write(reply, "OK", "encrypt") : not_found(reply);
+	d = sotto_domains_find(p->domains, key, len);
+	return d != NULL && !is_off(p, d) && sotto_domains_refused(p->domains, d, now) ? sotto_socketmap_write(reply, "OK", UNMEETABLE) : not_found(reply);
 }
 
 enum sotto_divert_hop sotto_divert_hop(const struct sotto_policyd *p, const struct sotto_domain *d, int64_t now)

@@ -22,9 +22,11 @@ size_t sotto_divert_transport(const struct sotto_policyd *p, const char *key, si
 
 /*
  * The answer for smtp_tls_policy_maps: the key is `[127.x.y.z]:PORT` for the hop. `OK encrypt` where that domain's own TLS policy was found
- * to be more than the hop can do, so that nothing goes there in the clear; otherwise `NOTFOUND`: what main.cf says of all.
+ * to be more than the hop can do, so that nothing goes there in the clear. A domain itself, to which Postfix goes without us: a policy
+ * that no certificate meets, where a session found that encryption is required of its mail server, and was not to be had; the mail waits.
+ * Otherwise `NOTFOUND`: what main.cf says of all.
  */
-size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t len, char reply[SOTTO_SOCKETMAP_REPLY]);
+size_t sotto_divert_tls(const struct sotto_policyd *p, const char *key, size_t len, int64_t now, char reply[SOTTO_SOCKETMAP_REPLY]);
 
 /* Whether a connection for this domain is to be had through the hop now (the same rules; a session, once open, is not asked again). */
 enum sotto_divert_hop { SOTTO_HOP_TAKE, SOTTO_HOP_NATIVE, SOTTO_HOP_OFF };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 
 /* glibc's hash tables (hsearch) cannot be walked, and libevent's are its own: a plain one of lists, as large as it will get. */
 #define SLOTS 16384
+#define A_MOMENT 5	/* seconds */
 #define CHANGES (IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_CREATE | IN_ATTRIB)
 
 struct sotto_domains {
@@ -84,34 +86,67 @@ static bool listed(const struct sotto_domains *d, const char *file, const char *
 	(void)snprintf(path, sizeof(path), "%s/%s", d->config.conf_dir, file);
 	r = sotto_names_match(path, &who, err, sizeof(err));
 	if (err[0] != '\0')
-		sotto_log_limited(d->config.state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
+		sotto_log_limited(d->config.run, ".lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 	return r == 1;
+}
+
+/* Seconds since 1970; 0: there is no such file. */
+static int64_t require_changed(const struct sotto_domains *d)
+{
+	char path[4096];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/require", d->config.conf_dir);
+	return stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
+}
+
+/* It may name the domain's mail server by now, and who goes natively is not looked at. */
+static void forget_old_no(const struct sotto_domains *d, struct sotto_domain *one)
+{
+	if (one->state.offer == SOTTO_DOMAIN_NO && one->state.seen <= require_changed(d))
+		memset(&one->state, 0, sizeof(one->state));
 }
 
 static void look_up(const struct sotto_domains *d, struct sotto_domain *one)
 {
 	if (one->listed_at == d->generation)
 		return;
+	forget_old_no(d, one);
 	one->required = listed(d, "require", one->name);
 	one->excluded = !one->required && listed(d, "exclude", one->name);
 	one->listed_at = d->generation;
 }
 
-struct sotto_domain *sotto_domains_get(struct sotto_domains *d, const char *name, size_t len)
+/* As they are written here; false: no domain. */
+static bool write_name(char out[SOTTO_FILE_NAME], const char *name, size_t len)
 {
-	char text[SOTTO_DOMAIN_TEXT], lower[SOTTO_FILE_NAME];
-	struct sotto_domain *one;
+	char text[SOTTO_DOMAIN_TEXT];
 
 	if (len > 0 && name[len - 1] == '.')
 		len--;
 	if (len == 0 || len >= sizeof(text) || memchr(name, '\0', len) != NULL)
-		return NULL;
+		return false;
 	memcpy(text, name, len);
 	for (size_t i = 0; i < len; i++)
 		if (text[i] >= 'A' && text[i] <= 'Z')
 			text[i] = (char)(text[i] + ('a' - 'A'));
 	text[len] = '\0';
-	if (sotto_name_of_host(lower, text) != 0)
+	return sotto_name_of_host(out, text) == 0;
+}
+
+struct sotto_domain *sotto_domains_find(const struct sotto_domains *d, const char *name, size_t len)
+{
+	char lower[SOTTO_FILE_NAME];
+
+	return write_name(lower, name, len) ? find(d, lower) : NULL;
+}
+
+struct sotto_domain *sotto_domains_get(struct sotto_domains *d, const char *name, size_t len)
+{
+	char lower[SOTTO_FILE_NAME];
+	struct sotto_domain *one;
+
+	if (!write_name(lower, name, len))
 		return NULL;
 	one = find(d, lower);
 	if (one == NULL)
@@ -119,6 +154,17 @@ struct sotto_domain *sotto_domains_get(struct sotto_domains *d, const char *name
 	if (one != NULL)
 		look_up(d, one);
 	return one;
+}
+
+void sotto_domains_refuse(const struct sotto_domains *d, struct sotto_domain *one, bool refused)
+{
+	one->refused = refused;
+	one->refused_at = d->generation;
+}
+
+bool sotto_domains_refused(const struct sotto_domains *d, const struct sotto_domain *one, int64_t now)
+{
+	return one->refused && (one->refused_at == d->generation || one->sessions > 0 || now - one->ended <= A_MOMENT);
 }
 
 /* ---- what is remembered ---- */
@@ -145,6 +191,7 @@ static void learn(struct sotto_domains *d, const char *name)
 	if (one == NULL || same(&one->state, &state))
 		return;
 	one->state = state;
+	one->listed_at = 0;
 	d->config.learnt(d->config.arg, one);
 }
 

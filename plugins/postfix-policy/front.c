@@ -15,9 +15,10 @@
 
 #include "core/runtime/addr.h"
 #include "core/runtime/deadline.h"
+#include "core/runtime/goodbye.h"
 #include "core/runtime/names.h"
+#include "core/runtime/pass.h"
 #include "core/runtime/proxy.h"
-#include "plugins/postfix-policy/pass.h"
 #include "plugins/postfix-policy/spawned.h"
 #include "plugins/postfix-policy/start.h"
 
@@ -55,7 +56,7 @@ static bool is_required(const struct front *f)
 	bool required = sotto_names_match(f->require, &who, err, sizeof(err)) == 1;
 
 	if (err[0] != '\0')
-		sotto_spawned_report("lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
+		sotto_spawned_report(".lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 	return required;
 }
 
@@ -69,7 +70,7 @@ static int pass_through(const struct front *f)
 	if (len > 0)
 		backend = sotto_spawned_connect(path, sotto_now_ms() + BACKEND_MS);
 	if (backend < 0) {
-		sotto_spawned_report("front-backend-limit", LOG_ERR, "cannot connect to our mail server at %s: %s; does master.cf have that "
+		sotto_spawned_report(".front-backend-limit", LOG_ERR, "cannot connect to our mail server at %s: %s; does master.cf have that "
 				     "service, and may this user enter the folder (group postdrop)? See postfix-sotto(8)", path,
 				     len > 0 ? strerror(errno) : "the client has no Internet address");
 		sotto_goodbye(SOTTO_CLIENT, UNREACHABLE);
@@ -90,7 +91,7 @@ static int serve_alone(struct front *f, const char *why)
 		return 0;
 	sotto_addr_write(text, &f->peer);
 	required = is_required(f);
-	sotto_spawned_report("front-limit", LOG_WARNING, "%s; the connection from [%s] %s", why, text,
+	sotto_spawned_report(".front-limit", LOG_WARNING, "%s; the connection from [%s] %s", why, text,
 			     required ? "is ended with 451, as encryption is required of it" : "goes on without Sotto, not sealed");
 	if (!required)
 		return pass_through(f);
@@ -134,10 +135,10 @@ static int read_options(struct front *f, int argc, char **argv)
 {
 	static const struct option names[] = {
 		{ "backend", required_argument, NULL, 'b' }, { "session", required_argument, NULL, 'x' },
-		{ "require", required_argument, NULL, 'r' }, { "state", required_argument, NULL, 's' },
+		{ "require", required_argument, NULL, 'r' }, { "run", required_argument, NULL, 'u' },
 		{ "log", required_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
-	const char *state = SOTTO_STATE_DIR;
+	const char *run = SOTTO_RUN_DIR;
 	int c;
 
 	opterr = 0;
@@ -148,14 +149,14 @@ static int read_options(struct front *f, int argc, char **argv)
 			f->session = optarg;
 		else if (c == 'r')
 			f->require = optarg;
-		else if (c == 's')
-			state = optarg;
+		else if (c == 'u')
+			run = optarg;
 		else if (c == 'l')
 			f->to_stderr = strcmp(optarg, "stderr") == 0;
 		else
 			return usage("an unknown option");
 	}
-	sotto_spawned_log(f->to_stderr, state);
+	sotto_spawned_log(f->to_stderr, run);
 	f->extra = argv + optind;
 	if (!is_backend(f->backend))
 		return usage("--backend takes unix: and the path of a socket");

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: ISC
 # The inbound front: static like the connector (connector.mk).
 
-FRONT_SRC = plugins/postfix-policy/front.c plugins/postfix-policy/pass.c plugins/postfix-policy/spawned.c plugins/postfix-policy/start.c \
-	core/runtime/addr.c core/runtime/log.c core/runtime/log-stamp.c core/runtime/names.c core/runtime/proxy.c
+FRONT_SRC = plugins/postfix-policy/front.c plugins/postfix-policy/spawned.c plugins/postfix-policy/start.c \
+	core/runtime/addr.c core/runtime/goodbye.c core/runtime/log.c core/runtime/log-stamp.c core/runtime/names.c core/runtime/pass.c core/runtime/proxy.c
 PLUGINS += $(B)/bin/sotto-front
 INSTALL_PLUGINS += install-postfix-front
 

@@ -93,7 +93,7 @@ static void say_and_drop(struct sotto_held *c, const char *why)
 
 static void complain_of_session(const struct sotto_hop_service *h, const char *why)
 {
-	sotto_log_limited(h->p->state, "session-limit", LOG_ERR, "%s: no session to be had: %s; mail goes natively until that is mended",
+	sotto_log_limited(h->p->run, ".session-limit", LOG_ERR, "%s: no session to be had: %s; mail goes natively until that is mended",
 			  h->p->session, why);
 }
 
@@ -102,8 +102,10 @@ static void give(struct sotto_held *c)
 	int r = sotto_sessions_start(c->service->sessions, c->domain, c->fd, c);
 
 	c->starting = r == 0;
-	if (r == 0)
+	if (r == 0) {
+		c->domain->sessions++;
 		return;
+	}
 	complain_of_session(c->service, strerror(-r));
 	say_and_drop(c, "no session to be had");
 }
@@ -211,10 +213,25 @@ static void on_told(void *arg, struct sotto_domain *d, enum sotto_domain_offer w
 	sotto_hop_service_learnt(arg, d);
 }
 
+/* Believed until a session says otherwise: the next mail comes this way first again. */
+static void on_refused(void *arg, struct sotto_domain *d, bool refused)
+{
+	struct sotto_hop_service *h = arg;
+
+	sotto_domains_refuse(h->p->domains, d, refused);
+}
+
+void sotto_hop_service_hear(struct sotto_hop_service *h, const struct sotto_domain *d)
+{
+	sotto_sessions_hear(h->sessions, d);
+}
+
 /* It has ended without a word of what the domain offers: the next one finds out. */
 static void on_ended(void *arg, struct sotto_domain *d)
 {
 	(void)arg;
+	d->sessions--;
+	d->ended = now_s();
 	if (sotto_domain_state_now(&d->state, now_s()) != SOTTO_DOMAIN_UNKNOWN)
 		return;
 	d->asked = false;
@@ -262,10 +279,10 @@ static bool is_postfix(const struct sotto_hop_service *h, int fd)
 	if (r == 0 && (uid == 0 || uid == sotto_site_facts(h->p->site)->mail_owner))
 		return true;
 	if (r == 0)
-		sotto_log_limited(h->p->state, "uid-limit", LOG_WARNING, "a program of user %u connected to the loopback hop; it is Postfix's alone",
+		sotto_log_limited(h->p->run, ".uid-limit", LOG_WARNING, "a program of user %u connected to the loopback hop; it is Postfix's alone",
 				  (unsigned)uid);
 	else if (r != -ENOTCONN)
-		sotto_log_limited(h->p->state, "uid-limit", LOG_ERR, "the kernel does not say who connects to the loopback hop: %s (is its module "
+		sotto_log_limited(h->p->run, ".uid-limit", LOG_ERR, "the kernel does not say who connects to the loopback hop: %s (is its module "
 				  "tcp_diag there?); mail goes natively", strerror(-r));
 	return false;
 }
@@ -315,7 +332,7 @@ static void pause_accepting(struct sotto_hop_service *h, int listening)
 	const struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
 	int fd;
 
-	sotto_log_limited(h->p->state, "accept-limit", LOG_ERR, "the loopback hop takes no connection: %s", strerror(errno));
+	sotto_log_limited(h->p->run, ".accept-limit", LOG_ERR, "the loopback hop takes no connection: %s", strerror(errno));
 	if (h->spare >= 0) {
 		close(h->spare);
 		fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
@@ -349,7 +366,7 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 struct sotto_hop_service *sotto_hop_service_open(struct sotto_policyd *p, int fd)
 {
 	struct sotto_hop_service *h = calloc(1, sizeof(*h));
-	const struct sotto_sessions_hooks hooks = { on_given, on_failed, on_told, on_ended, h };
+	const struct sotto_sessions_hooks hooks = { on_given, on_failed, on_told, on_refused, on_ended, h };
 
 	if (h == NULL) {
 		close(fd);

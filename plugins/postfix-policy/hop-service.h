@@ -22,6 +22,9 @@ struct sotto_hop_service;
 struct sotto_hop_service *sotto_hop_service_open(struct sotto_policyd *p, int fd);
 void sotto_hop_service_close(struct sotto_hop_service *h);	/* NULL is nothing. Those that are held hear 421; sessions go on */
 
+/* Hears what its sessions for this domain have said by now. */
+void sotto_hop_service_hear(struct sotto_hop_service *h, const struct sotto_domain *d);
+
 /* What is known of the domain has changed: those that are held for it go on. */
 void sotto_hop_service_learnt(struct sotto_hop_service *h, struct sotto_domain *d);
 

@@ -127,6 +127,6 @@ void sotto_policyd_conf(struct sotto_policyd *p)
 
 	p->conf_broken = r == 2;
 	if (r != 0)
-		sotto_log_limited(p->state, "conf-limit", LOG_ERR, "%s; %s", err,
+		sotto_log_limited(p->run, ".conf-limit", LOG_ERR, "%s; %s", err,
 				  r == 1 ? "the last good settings stay in force" : "nothing is sealed until it is mended");
 }

@@ -40,6 +40,16 @@ static struct {
 
 /* ---- the services ---- */
 
+/* What a session said before Postfix asked is known before Postfix is answered. */
+static size_t answer_tls(const struct sotto_policyd *p, const struct sotto_socketmap_request *r, char reply[SOTTO_SERVICE_REPLY])
+{
+	const struct sotto_domain *d = sotto_domains_find(p->domains, r->key, r->key_len);
+
+	if (d != NULL && all.hop != NULL)
+		sotto_hop_service_hear(all.hop, d);
+	return sotto_divert_tls(p, r->key, r->key_len, (int64_t)time(NULL), reply);
+}
+
 static long answer_map(void *arg, const char *octets, size_t n, char reply[SOTTO_SERVICE_REPLY], size_t *reply_len)
 {
 	const struct sotto_policyd *p = arg;
@@ -51,7 +61,7 @@ static long answer_map(void *arg, const char *octets, size_t n, char reply[SOTTO
 	if (r.map_len == 9 && memcmp(r.map, "transport", 9) == 0)
 		*reply_len = sotto_divert_transport(p, r.key, r.key_len, (int64_t)time(NULL), reply);
 	else if (r.map_len == 9 && memcmp(r.map, "tlspolicy", 9) == 0)
-		*reply_len = sotto_divert_tls(p, r.key, r.key_len, reply);
+		*reply_len = answer_tls(p, &r, reply);
 	else
 		*reply_len = sotto_socketmap_write(reply, "PERM", "there is no such map");
 	return took;
@@ -208,7 +218,7 @@ static int open_signals(struct event_base *base)
 
 static int open_modules(struct sotto_policyd *p)
 {
-	const struct sotto_domains_config domains = { .state = p->state, .conf_dir = p->conf_dir, .learnt = on_learnt, .conf_changed = on_conf };
+	const struct sotto_domains_config domains = { .state = p->state, .run = p->run, .conf_dir = p->conf_dir, .learnt = on_learnt, .conf_changed = on_conf };
 
 	p->base = event_base_new();
 	if (p->base == NULL || open_signals(p->base) != 0 || say_that_we_are_alive(p->base) != 0)

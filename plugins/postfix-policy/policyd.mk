@@ -2,7 +2,7 @@
 # The daemon: core/runtime and libevent, as sotto-session; and what asks Postfix for its configuration (site*.c).
 
 POLICYD_SRC = $(addprefix plugins/postfix-policy/,policyd.c policyd-options.c service.c socketmap.c policy.c notify.c divert.c domains.c \
-	hop-service.c sessions.c) $(wildcard plugins/postfix-policy/site*.c)
+	hop-service.c sessions.c launch.c) $(wildcard plugins/postfix-policy/site*.c)
 PLUGINS += $(B)/bin/sotto-policyd
 INSTALL_PLUGINS += install-policyd
 
@@ -22,5 +22,6 @@ install-policyd:
 $(B)/tests/test-postfix-socketmap: WITH = plugins/postfix-policy/socketmap.c
 $(B)/tests/test-postfix-policy: WITH = plugins/postfix-policy/policy.c
 $(B)/tests/test-postfix-divert: WITH = $(addprefix plugins/postfix-policy/,divert.c domains.c socketmap.c)
-$(B)/tests/test-postfix-hop: WITH = $(addprefix plugins/postfix-policy/,divert.c domains.c hop-service.c sessions.c socketmap.c)
+$(B)/tests/test-postfix-hop: WITH = $(addprefix plugins/postfix-policy/,divert.c domains.c hop-service.c sessions.c launch.c socketmap.c)
 $(B)/tests/test-postfix-service: WITH = plugins/postfix-policy/service.c
+$(B)/tests/test-postfix-launch: WITH = plugins/postfix-policy/launch.c

@@ -6,7 +6,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/runtime/ready.h"
+#include "plugins/postfix-policy/launch.h"
 
 #define WORDS 26
 #define MTA 3	/* the connection's number in the session */
@@ -77,12 +77,16 @@ static void give(struct one *one)
 
 static void hear(struct one *one, char octet)
 {
-	if (one->connection != NULL && octet == SOTTO_READY)
+	const struct sotto_sessions_hooks *hooks = &one->s->hooks;
+
+	if (octet == SOTTO_READY_REFUSED || octet == SOTTO_READY_FREE)
+		hooks->refused(hooks->arg, one->domain, octet == SOTTO_READY_REFUSED);
+	else if (one->connection != NULL && octet == SOTTO_READY)
 		give(one);
 	else if (one->connection != NULL)
 		fail(one, "it said what it should not");
 	else if (octet == SOTTO_READY_YES || octet == SOTTO_READY_NO)
-		one->s->hooks.told(one->s->hooks.arg, one->domain, octet == SOTTO_READY_YES ? SOTTO_DOMAIN_YES : SOTTO_DOMAIN_NO);
+		hooks->told(hooks->arg, one->domain, octet == SOTTO_READY_YES ? SOTTO_DOMAIN_YES : SOTTO_DOMAIN_NO);
 }
 
 /* Its end of the socket is closed when it has ended, and not before. */
@@ -103,6 +107,13 @@ static void on_said(evutil_socket_t fd, short what, void *arg)
 	if (one->connection != NULL)
 		fail(one, "it ended before it was ready");
 	(void)event_del(one->said);
+}
+
+void sotto_sessions_hear(struct sotto_sessions *s, const struct sotto_domain *d)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->all[i]->domain == d)
+			on_said(s->all[i]->ready, EV_READ, s->all[i]);
 }
 
 /* ---- its end ---- */
@@ -211,58 +222,22 @@ static void write_command(struct words *w, const struct sotto_policyd *p, const 
 		add(w, "--require", NULL);
 }
 
-/* 0 or errno. Both descriptors are above the numbers that they get. */
-static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *how, int mta, int ready)
+/* 0 or errno. By the descriptor; where there is no /proc, by the name. Both descriptors are above the numbers that they get. */
+static int launch(const struct sotto_sessions *s, const struct words *w, int mta, int ready, pid_t *pid)
 {
-	sigset_t none, all;
-	int rc = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	static const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	const int fds[] = { -1, -1, STDERR_FILENO, [MTA] = mta, [READY] = ready };
+	const struct sotto_launch l = { .path = s->path, .otherwise = s->p->session, .argv = w->at, .env = environment, .fds = fds,
+					.n = READY + 1, .session = true };
 
-	if (rc == 0)
-		rc = posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(files, mta, MTA);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(files, ready, READY);
-	sigemptyset(&none);
-	sigfillset(&all);
-	sigdelset(&all, SIGKILL);
-	sigdelset(&all, SIGSTOP);
-	(void)posix_spawnattr_setsigmask(how, &none);
-	(void)posix_spawnattr_setsigdefault(how, &all);
-	(void)posix_spawnattr_setflags(how, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	return rc;
-}
-
-/* 0 or errno. By the descriptor; where there is no /proc, by the name. */
-static int spawn(const struct sotto_sessions *s, const struct words *w, int mta, int ready, pid_t *pid)
-{
-	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-	char *const environment[] = { path, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t how;
-	char *const *argv = (char *const *)(const void *)w->at;
-	int rc = posix_spawn_file_actions_init(&files);
-
-	if (rc != 0)
-		return rc;
-	rc = posix_spawnattr_init(&how);
-	if (rc == 0) {
-		rc = prepare(&files, &how, mta, ready);
-		if (rc == 0)
-			rc = posix_spawn(pid, s->path, &files, &how, argv, environment);
-		if (rc == ENOENT)
-			rc = posix_spawn(pid, s->p->session, &files, &how, argv, environment);
-		(void)posix_spawnattr_destroy(&how);
-	}
-	(void)posix_spawn_file_actions_destroy(&files);
-	return rc;
+	return sotto_launch(&l, pid);
 }
 
 /* 0 or errno. dup2 of a descriptor to itself would leave it to be closed, and one to the other's number would close that. */
-static int spawn_above(const struct sotto_sessions *s, const struct words *w, int mta, int ready, pid_t *pid)
+static int launch_above(const struct sotto_sessions *s, const struct words *w, int mta, int ready, pid_t *pid)
 {
 	int above[2] = { fcntl(mta, F_DUPFD_CLOEXEC, READY + 1), fcntl(ready, F_DUPFD_CLOEXEC, READY + 1) };
-	int rc = above[0] < 0 || above[1] < 0 ? errno : spawn(s, w, above[0], above[1], pid);
+	int rc = above[0] < 0 || above[1] < 0 ? errno : launch(s, w, above[0], above[1], pid);
 
 	for (unsigned i = 0; i < 2; i++)
 		if (above[i] >= 0)
@@ -307,7 +282,7 @@ int sotto_sessions_start(struct sotto_sessions *s, struct sotto_domain *d, int m
 	if (one == NULL)
 		return -errno;
 	write_command(&words, s->p, d);
-	rc = spawn_above(s, &words, mta, theirs, &one->pid);
+	rc = launch_above(s, &words, mta, theirs, &one->pid);
 	close(theirs);
 	if (rc != 0) {
 		forget(one);

@@ -22,6 +22,7 @@ struct sotto_sessions_hooks {
 	void (*given)(void *arg, void *connection);			/* the session has it to itself: close yours */
 	void (*failed)(void *arg, void *connection, const char *why);	/* the session that was to have it is no more */
 	void (*told)(void *arg, struct sotto_domain *d, enum sotto_domain_offer what);
+	void (*refused)(void *arg, struct sotto_domain *d, bool refused);	/* whether its mail server may be gone to without us (ready.h) */
 	void (*ended)(void *arg, struct sotto_domain *d);		/* a session for this domain, after any of the above */
 	void *arg;
 };
@@ -37,6 +38,9 @@ void sotto_sessions_close(struct sotto_sessions *s);
  * is none, and nothing will be heard of it (-EAGAIN: there are too many).
  */
 SOTTO_CHECKED int sotto_sessions_start(struct sotto_sessions *s, struct sotto_domain *d, int mta, void *connection);
+
+/* Hears what sessions for this domain have said by now. It may lead to any of the hooks. */
+void sotto_sessions_hear(struct sotto_sessions *s, const struct sotto_domain *d);
 
 unsigned sotto_sessions_count(const struct sotto_sessions *s);
 

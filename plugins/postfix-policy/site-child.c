@@ -10,13 +10,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "plugins/postfix-policy/launch.h"
 
 #define ERR_MAX 1024	/* octets of stderr that are kept */
 #define LAST_MS 1000	/* for a killed child to be gone */
@@ -239,39 +240,14 @@ void sotto_child_cancel(struct sotto_child *c)
 
 /* ---- how it begins --------------------------------------------------------------------------------------- */
 
-static int attributes(posix_spawnattr_t *attr)
+/* 0 or errno. What it is that cannot be executed shall be known now, not by the child's status. */
+static int launch(struct sotto_child *c, const struct sotto_child_job *job, const int theirs[3])
 {
-	sigset_t all, none;
+	const struct sotto_launch l = { .path = job->argv[0], .argv = job->argv, .env = job->env, .fds = theirs, .n = 3 };
+	int error = access(job->argv[0], X_OK) == 0 ? sotto_launch(&l, &c->pid) : errno;
 
-	sigfillset(&all);
-	sigemptyset(&none);
-	if (posix_spawnattr_setsigdefault(attr, &all) != 0 || posix_spawnattr_setsigmask(attr, &none) != 0)
-		return -1;
-	return posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-}
-
-static int spawn(struct sotto_child *c, const struct sotto_child_job *job, const int theirs[3])
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int error = ENOMEM;
-
-	if (posix_spawn_file_actions_init(&files) != 0)
-		return ENOMEM;
-	if (posix_spawnattr_init(&attr) != 0)
-		goto no_attr;
-	for (int fd = 0; fd < 3; fd++)
-		if (posix_spawn_file_actions_adddup2(&files, theirs[fd], fd) != 0)
-			goto out;
-	if (attributes(&attr) == 0 && posix_spawn_file_actions_addclosefrom_np(&files, 3) == 0)
-		error = posix_spawn(&c->pid, job->argv[0], &files, &attr, (char *const *)(const void *)job->argv,
-				    (char *const *)(const void *)job->env);
 	if (error != 0)
 		c->pid = 0;
-out:
-	posix_spawnattr_destroy(&attr);
-no_attr:
-	posix_spawn_file_actions_destroy(&files);
 	return error;
 }
 
@@ -315,7 +291,7 @@ static int begin(struct sotto_child *c, struct event_base *base, const struct so
 	c->out = ours[1];
 	c->err = ours[2];
 	if (error == 0)
-		error = spawn(c, job, theirs);
+		error = launch(c, job, theirs);
 	for (int i = 0; i < 3; i++)
 		if (theirs[i] >= 0)
 			close(theirs[i]);

@@ -20,6 +20,7 @@
 #define ENTRIES 40000	/* then what nobody waits for is forgotten */
 #define BATCH_LOCAL 500	/* keys for one child */
 #define BATCH_FAR 50
+#define PAUSE_MS 50	/* from the start of one child to that of the next: what comes in meanwhile goes to that one together */
 #define CHILD_MS 2000
 #define LOCAL_MS 3600000
 #define FAR_MS 300000
@@ -269,11 +270,22 @@ static void start(struct sotto_site_maps *m, struct sotto_site_source *s)
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
 	struct sotto_site_maps *m = arg;
+	int64_t now = sotto_now_ms(), soonest = PAUSE_MS + 1;
 
 	(void)fd, (void)what;
-	for (int i = 0; i < m->sources; i++)
-		if (m->source[i].child == NULL && m->source[i].queue != NULL)
-			start(m, &m->source[i]);
+	for (int i = 0; i < m->sources; i++) {
+		struct sotto_site_source *s = &m->source[i];
+		int64_t left = s->tried + PAUSE_MS - now;
+
+		if (s->child != NULL || s->queue == NULL)
+			continue;
+		if (left <= 0)
+			start(m, s);
+		else if (left < soonest)
+			soonest = left;
+	}
+	if (soonest <= PAUSE_MS)
+		event_add(m->pump, &(struct timeval){ .tv_usec = (suseconds_t)soonest * 1000 });
 }
 
 static void probe(struct sotto_site_maps *m, int source)

@@ -22,19 +22,19 @@
 #define TEXT 1000
 
 static struct {
-	const char *name, *state;
+	const char *name, *run;
 	bool to_stderr, open;
-} self = { .name = "sotto", .state = SOTTO_STATE_DIR };
+} self = { .name = "sotto", .run = SOTTO_RUN_DIR };
 
 void sotto_spawned(const char *name)
 {
 	self.name = name;
 }
 
-void sotto_spawned_log(bool to_stderr, const char *state)
+void sotto_spawned_log(bool to_stderr, const char *run)
 {
 	self.to_stderr = to_stderr;
-	self.state = state;
+	self.run = run;
 }
 
 static void open_log(void)
@@ -69,7 +69,7 @@ void sotto_spawned_report(const char *stamp, int level, const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	open_log();
-	sotto_log_limited(self.state, stamp, level, "%s", text);
+	sotto_log_limited(self.run, stamp, level, "%s", text);
 	errno = saved;
 }
 

@@ -17,7 +17,7 @@
 void sotto_spawned(const char *name);
 
 /* Log lines go to stderr, for who starts the program by hand; and the folder of the log's limits, otherwise SOTTO_STATE_DIR. */
-void sotto_spawned_log(bool to_stderr, const char *state);
+void sotto_spawned_log(bool to_stderr, const char *run);
 
 /* 0; -1, after a sentence where somebody reads it: descriptor 0 is no stream socket. */
 SOTTO_CHECKED int sotto_spawned_check(void);

@@ -2,6 +2,8 @@
 """
 `make bench`: runs the programs of the bench one after the other, prints a table with ratios and targets, and writes
 build/bench/bench.json. --quick: fewer rounds. Ends with 0 where everything could be measured, whatever was reached.
+
+    run.py [--quick] [PROGRAM...]       nothing but these of them
 """
 
 import datetime
@@ -24,6 +26,8 @@ PARTS = [
     ("memory", ["500"], ["100"]),
     ("turns.py", ["3"], ["1"]),
     ("mail.py", ["5", "40"], ["1", "15"]),
+    ("lookups.py", ["8", "1000"], ["3", "500"]),
+    ("sessions.py", ["9", "200"], ["3", "60"]),
 ]
 
 
@@ -33,10 +37,10 @@ def command(program, words):
     return [str(BUILT / program), *words]
 
 
-def measure(quick):
+def measure(quick, only):
     """{name: value} of all that the parts say, and the parts that failed."""
     figures, failed = {}, []
-    for program, full, rough in PARTS:
+    for program, full, rough in [part for part in PARTS if not only or part[0] in only]:
         print(f"bench: {program}", file=sys.stderr, flush=True)
         done = subprocess.run(command(program, rough if quick else full), stdout=subprocess.PIPE, text=True, check=False)
         for line in done.stdout.splitlines():
@@ -47,8 +51,8 @@ def measure(quick):
     return figures, failed
 
 
-def main(quick):
-    figures, failed = measure(quick)
+def main(quick, only):
+    figures, failed = measure(quick, only)
     rows, targets = table(figures)
     print("\n".join(rows))
     BUILT.mkdir(parents=True, exist_ok=True)
@@ -61,4 +65,4 @@ def main(quick):
 
 
 if __name__ == "__main__":
-    sys.exit(main("--quick" in sys.argv[1:]))
+    sys.exit(main("--quick" in sys.argv[1:], [word for word in sys.argv[1:] if word != "--quick"]))

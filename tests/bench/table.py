@@ -112,9 +112,40 @@ def mail(t):
     t.must("CPU a message sealed (starttls=skip) at most 1.25 of plain, one connection a message", ratio, lambda r: r <= 1.25)
 
 
+WORLDS = (("mx", "addresses that nobody answers at"), ("dns", "a DNS that does not answer"), ("tables", "the first, and tables of the administrator's"))
+
+
+def lookups(t):
+    t.head("A lookup of Postfix's, 1,000 a second, every MX in the world down", "99 % are quicker than that; all in turns, with one client; Postfix is busy meanwhile",
+           "what was held up because the machine itself stood still is left out")
+    ratios = []
+    for world, text in WORLDS:
+        plain = f"lookup.{world}.notfound.p99_us"
+        t.lines.append(f"  {text}")
+        t.row("a server that only answers NOTFOUND", plain, "us")
+        t.row("sotto-policyd", f"lookup.{world}.policyd.p99_us", "us", against=[("that", plain)])
+        t.row("sotto-policyd behind the connector", f"lookup.{world}.connector.p99_us", "us", against=[("that", plain)])
+        ratios.append(t.ratio(f"lookup.{world}.policyd.p99_us", plain))
+    t.must("a lookup (99 %) at most 3 times that of a server that only answers NOTFOUND, in each world", None if None in ratios else max(ratios),
+           lambda r: r <= 3)
+
+
+def sessions(t):
+    t.head("Inbound sessions of Postfix a second: connect, EHLO, QUIT")
+    for at_once in (1, 20):
+        plain = f"sessions.{at_once}.plain.per_second"
+        t.lines.append(f"  {at_once} at a time")
+        t.row("smtpd", plain, "/s")
+        t.row("sotto-front, sotto-session, smtpd", f"sessions.{at_once}.session.per_second", "/s", against=[("smtpd's", plain)])
+        t.row("sotto-front alone, smtpd", f"sessions.{at_once}.front.per_second", "/s", against=[("smtpd's", plain)])
+    for way, text in (("session", "through sotto-front and sotto-session"), ("front", "through the front alone")):
+        ratios = [t.ratio(f"sessions.{at_once}.{way}.per_second", f"sessions.{at_once}.plain.per_second") for at_once in (1, 20)]
+        t.must(f"sessions a second {text} at least 0.35 of smtpd's", None if None in ratios else min(ratios), lambda r: r >= 0.35)
+
+
 def table(figures):
     """(lines, targets as they go into bench.json)."""
     t = Table(figures)
-    for part in (handshake, start, relay, memory, turns, mail):
+    for part in (handshake, start, relay, memory, turns, mail, lookups, sessions):
         part(t)
     return t.lines, t.targets

@@ -151,6 +151,8 @@ POSTFIX_VERSIONS = {"bookworm": "3.7", "trixie": "3.10"}
 
 
 def name_of(letter):
+    if letter in OPENSMTPDS:
+        return f"opensmtpd {OPENSMTPD_VERSIONS[OPENSMTPDS[letter]]}"
     return f"postfix {POSTFIX_VERSIONS[POSTFIXES[letter]]}" if letter in POSTFIXES else f"exim {VERSIONS[RELEASES[letter]]}"
 
 
@@ -182,3 +184,39 @@ def mixed(lab, postfixes, request):
 def postfix(postfixes, request):
     """One of each version."""
     return postfixes[request.param]
+
+
+# ---- OpenSMTPD: the same ----
+
+OPENSMTPDS = {"i": "bookworm", "j": "trixie", "k": "bookworm"}
+OPENSMTPD_VERSIONS = {"bookworm": "6.8", "trixie": "7.6"}
+
+
+@pytest.fixture(scope="session")
+def opensmtpds(lab, sealing):
+    """i and k with OpenSMTPD 6.8, j with 7.6, all with Sotto."""
+    lab.prepare(*{("opensmtpd", release) for release in OPENSMTPDS.values()})
+    made = {}
+    for letter, release in OPENSMTPDS.items():
+        server = lab.mail_host("opensmtpd", release, letter, ["anna", "bert", "carl"])
+        if sealing:
+            server.install_sotto()
+            server.sotto = True
+        server.start()
+        made[letter] = server
+    return made
+
+
+OPENSMTPD_PAIRS = [("i", "k"), ("i", "j"), ("j", "i"), ("i", "a"), ("j", "c"), ("a", "j"), ("c", "i"), ("i", "g"), ("j", "f"), ("f", "j"), ("g", "i")]
+
+
+@pytest.fixture(params=OPENSMTPD_PAIRS, ids=lambda pair: "-to-".join(name_of(letter).replace(" ", "") for letter in pair))
+def with_opensmtpd(lab, opensmtpds, postfixes, request):
+    """(origin, target), at least one of them OpenSMTPD."""
+    return tuple(lab.servers[letter] for letter in request.param)
+
+
+@pytest.fixture(params=["i", "j"], ids=lambda letter: OPENSMTPD_VERSIONS[OPENSMTPDS[letter]])
+def opensmtpd(opensmtpds, request):
+    """One of each version."""
+    return opensmtpds[request.param]

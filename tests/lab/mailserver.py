@@ -23,6 +23,7 @@ class MailServer:
     adapter_user = ""       # who owns Sotto's state
     run_mode = "700"        # of /run/sotto
     log_path = ""           # the mail server's own log, in the root
+    second_way = False      # does it go on without Sotto, in the same attempt, where a connection through Sotto was lost?
 
     def __init__(self, host, domain, release):
         self.host, self.domain, self.release = host, domain, release
@@ -63,6 +64,7 @@ class MailServer:
 
     accepted = ""       # in the reply to a message that was taken
     bounced = ""
+    cut_in_data = ""    # a client was lost while it sent a message
 
     def sent(self, recipient):
         raise NotImplementedError
@@ -225,6 +227,7 @@ class Exim(MailServer):
     log_path = "/var/log/exim4/mainlog"
     accepted = "250 OK id="
     bounced = r" \*\* "
+    cut_in_data = r"SMTP connection .* lost while reading message data"
 
     DEBCONF = {"dc_eximconfig_configtype": "internet", "dc_other_hostnames": "", "dc_local_interfaces": "", "dc_readhost": "",
                "dc_relay_domains": "", "dc_minimaldns": "false", "dc_relay_nets": "", "dc_smarthost": "", "CFILEMODE": "644",
@@ -357,7 +360,8 @@ class Exim(MailServer):
                    lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
 
 
-from .mailserver_postfix import Postfix     # noqa: E402 (it is made of what stands above)
+from .mailserver_opensmtpd import OpenSMTPD  # noqa: E402 (these are made of what stands above)
+from .mailserver_postfix import Postfix     # noqa: E402
 
-KINDS = {"exim": Exim, "postfix": Postfix}
+KINDS = {"exim": Exim, "postfix": Postfix, "opensmtpd": OpenSMTPD}
 

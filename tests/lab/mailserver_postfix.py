@@ -25,18 +25,23 @@ class Postfix(MailServer):
     run_mode = "711"
     accepted = "250 2.0.0 Ok: queued as "
     bounced = r"status=bounced"
+    cut_in_data = r"lost connection after DATA"
     # As with Exim: what cannot be read on the wire cannot be read because of Sotto, and not of STARTTLS.
     NO_STARTTLS = {"smtpd_tls_security_level": "none"}
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
-        self.settings = {"myhostname": self.name, "myorigin": domain, "home_mailbox": "Maildir/",
+        self.settings = {"myhostname": self.name, "myorigin": domain, "home_mailbox": "Maildir/", "message_size_limit": "51200000",
                          "mydestination": f"{domain}, six.{domain}, mid.{domain}, {self.name}, localhost", **self.NO_STARTTLS}
         self.daemon = Unit(host, "sotto-policyd")
 
     @property
     def version(self):
         return self.host.run(["postconf", "-h", "mail_version"]).stdout.decode().strip()
+
+    @property
+    def second_way(self):
+        return self.sotto
 
     @property
     def log_folder(self):
@@ -92,11 +97,11 @@ class Postfix(MailServer):
             raise Failed(f"Postfix on {self.name} does not stop: {left}")
         self.daemon.stop()
 
-    def start_daemon(self):
-        """Returns when it has asked Postfix's configuration, and knows whether the hop may be used."""
+    def start_daemon(self, must_start=True):
+        """Returns when it has asked Postfix's configuration, and knows whether the hop may be used; or when it has failed, if it may."""
         mark = len(self.sotto_log())
-        self.daemon.start()
-        self.await_sotto("outgoing mail is", mark)
+        if self.daemon.start(must_start):
+            self.await_sotto("outgoing mail is", mark)
 
     def reload(self):
         mark = len(self.log())
@@ -129,16 +134,20 @@ class Postfix(MailServer):
         if self.sotto:
             self.reload()
 
+    def forget_hosts(self):
+        """An answer of ours counts for 30 s, also one that mail must wait."""
+        self.settings_changed()
+
     def forget(self):
         """Also what sessions write at their end, and what Postfix has heard."""
         self.host.await_quiet(lambda name, state: name.startswith("sotto-session"), 20)
         super().forget()
         self.settings_changed()
 
-    def program_changed(self):
+    def program_changed(self, must_start=True):
         """The daemon holds the program that it was started with."""
         self.daemon.stop()
-        self.start_daemon()
+        self.start_daemon(must_start)
 
     # ---- mail ----
 

@@ -197,6 +197,7 @@ class Peer:
         self.host = Host(NAME, None, lab.folder / NAME)
         lab.hosts.append(self.host)
         lab.switch.connect(self.host, number)
+        self.at = (self.host.v4, 25)
         lab.dns.add(f"{DOMAIN}. MX 10 {NAME}.", f"{NAME}. A {self.host.v4}",
                     ".".join(reversed(self.host.v4.split("."))) + f".in-addr.arpa. PTR {NAME}.")
 
@@ -206,7 +207,7 @@ class Peer:
         served, open_ones, threads = Served(), [], []
         listener = self.host.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((self.host.v4, 25))
+        listener.bind(self.at)
         listener.listen(64)
 
         def accept():

@@ -79,6 +79,16 @@ class Letter:
         else:
             self.waits()
 
+    def comes_back(self, required=False):
+        """
+        Its connection was lost: it waits for the next queue run. A mail server that has a second way to the same place goes that way
+        at once, unless encryption is required.
+        """
+        if required or not self.origin.second_way:
+            self.waits()
+            self.again()
+        return self
+
     def again(self):
         """The next queue run (what the mail server remembers of the host is forgotten, so that it is one): the message may now arrive."""
         self._mark = len(self.origin.log())
@@ -114,6 +124,5 @@ def delivers(letter, required, lost=False):
         letter.unread()
         return
     if lost:
-        letter.waits()
-        letter.again()
+        letter.comes_back()
     letter.arrives()

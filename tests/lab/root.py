@@ -27,6 +27,7 @@ SOTTO = {
 KINDS = {
     "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks"], "sotto": True},
     "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2"], "sotto": True},
+    "opensmtpd": {"packages": ["opensmtpd", "netbase", "ca-certificates", "openssl", "libcap2-bin"], "sotto": True},
     "dns": {"packages": ["nsd"], "sotto": False},
     # for packaging/make-deb: what debian/control builds with
     "build": {"packages": ["build-essential", "debhelper", "lintian", "exim4-dev", "libc-ares-dev", "libevent-dev", "libinih-dev", "libjansson-dev",

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from . import faults
-from .faults import CONF, LIBRARY, STATE, replaced
+from .faults import CONF, LIBRARY, RUN, STATE, replaced
 from .message import Message
 from .promise import Letter, Mailbox, delivers, requiring
 from .test_failures_host import is_sealed_in_time
@@ -123,8 +123,19 @@ SOME_BROKEN_CONF = ("garbage", "no-such-setting", "long-line", "huge")
 
 @contextlib.contextmanager
 def conf(host, contents):
-    with replaced(host, f"{CONF}/sotto.conf", contents, 0o644):
+    """In one step: somebody may be watching, to whom no file would mean no settings, which are good ones."""
+    path = host.path(f"{CONF}/sotto.conf")
+    before = path.read_bytes()
+
+    def put(octets):
+        host.write(f"{CONF}.new", octets, 0o644)        # not in the folder: somebody may be watching that
+        os.replace(host.path(f"{CONF}.new"), path)
+
+    put(contents)
+    try:
         yield
+    finally:
+        put(before)
 
 
 @pytest.mark.parametrize("how", BROKEN_CONF)
@@ -132,7 +143,8 @@ def test_conf_broken_with_a_good_copy(watch, ends, broken, how):
     """sotto.conf is broken: the last good settings stay in force, and sealing goes on; it is said in the log."""
     is_sealed_in_time(watch, ends)
     nothing_left(*ends)
-    broken.host.path(f"{STATE}/conf-limit").unlink(missing_ok=True)     # so that it is not said too seldom
+    for stamp in (f"{STATE}/conf-limit", f"{RUN}/.conf-limit"):      # so that it is not said too seldom
+        broken.host.path(stamp).unlink(missing_ok=True)
     mark = len(broken.sotto_log())
     with conf(broken.host, BROKEN_CONF[how]):
         is_sealed_in_time(watch, ends)
@@ -143,8 +155,8 @@ def test_conf_broken_with_a_good_copy(watch, ends, broken, how):
 def test_conf_broken_without_a_copy(watch, ends, broken, required, how):
     """There never were good settings: nothing is sealed, and mail goes as if we were not there; required: it waits."""
     letter = letter_between(watch, ends)
-    broken.host.path(f"{STATE}/sotto.conf.good").unlink(missing_ok=True)
     with demanded(ends, required):
+        broken.host.path(f"{STATE}/sotto.conf.good").unlink(missing_ok=True)
         with conf(broken.host, BROKEN_CONF[how]):
             delivers(letter, required)
         if required:

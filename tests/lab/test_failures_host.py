@@ -43,8 +43,7 @@ def test_killed(watch, middle, ends, broken, required, moment):
         signal_sessions(broken.host, signal.SIGKILL)
         middle.release()
         if broken is ends[0] or moment != "in-the-exchange" or required:
-            letter.waits()
-            letter.again()
+            letter.comes_back(required)
         letter.arrives()
         nothing_left(*ends)
 
@@ -56,8 +55,7 @@ def test_terminated(watch, middle, ends, broken, moment):
         signal_sessions(broken.host, signal.SIGTERM)
         middle.release()
         if broken is ends[0] or moment != "in-the-exchange":
-            letter.waits()
-            letter.again()
+            letter.comes_back()
         letter.arrives()
         nothing_left(*ends)
 
@@ -92,8 +90,7 @@ def test_stopped_and_killed(watch, middle, ends, broken, moment):
         with stopped(broken.host):
             middle.release()
             signal_sessions(broken.host, signal.SIGKILL)
-        letter.waits()
-        letter.again().arrives()
+        letter.comes_back().arrives()
 
 
 def is_sealed_in_time(watch, ends):

@@ -62,7 +62,7 @@ def test_keyword_on_the_way(watch, middle, ends, required, how):
     with demanded(middle, ends, required), middle.rules(STRIPS[how]) as fired:
         delivers(letter, required)
     if not required:
-        assert len(fired.connections) == 1
+        assert len(fired.connections) == (2 if ends[0].second_way else 1)
         return
     with demanded(middle, ends, True), middle.rules():
         letter.again().arrives()
@@ -83,7 +83,7 @@ EXCHANGE = {
     "reset-behind-the-hello": [Rule(RESET, CLIENT, hello(1216), [0])], "reset-in-the-answer": [Rule(RESET, SERVER, hello(600), [0])],
     "end-in-the-hello": [Rule(END, CLIENT, hello(600), [0])], "end-in-the-answer": [Rule(END, SERVER, hello(600), [0])],
     "end-behind-the-hello": [Rule(END, CLIENT, hello(1216), [0])],
-    "octets-added": [alter(SERVER, b"250 HELP\r\n", b"250 HELP\r\n250 HELP\r\n", [0])],
+    "octets-added": [alter(SERVER, last, last + last, [0]) for last in (b"250 HELP\r\n", b"250 CHUNKING\r\n")],      # Exim's, Postfix's
 }
 STALLS = {"stall-in-the-hello": Rule(STALL, CLIENT, hello(600), [0]), "stall-in-the-answer": Rule(STALL, SERVER, hello(600), [0])}
 
@@ -135,13 +135,14 @@ SEALED = {
 @pytest.mark.parametrize("how, required", [(how, n % 2 == 1) for n, how in enumerate(SEALED)])
 def test_sealed_breaks(watch, middle, ends, required, how):
     """A sealed connection is cut, flipped in a bit or truncated, in the envelope or in DATA: nothing of it is taken for a message; the queue
-    brings it again, sealed."""
+    brings it again, sealed (a mail server with a second way goes that way at once, unless encryption is required)."""
     letter = letter_through(watch, middle, ends, body=BIG)
     with demanded(middle, ends, required), middle.rules(SEALED[how]) as fired:
-        letter.send().waits()
+        letter.send()
         fired.await_fired()
-        letter.again().arrives()
-    letter.unread()
+        letter.comes_back(required).arrives()
+    if required or not ends[0].second_way:
+        letter.unread()
 
 
 def test_sealed_truncated_is_no_end(watch, middle, ends):
@@ -149,9 +150,9 @@ def test_sealed_truncated_is_no_end(watch, middle, ends):
     origin, target = ends
     letter = letter_through(watch, middle, ends, body=BIG)
     with middle.rules(Rule(END, CLIENT, record(9, 0), [0])):
-        letter.send().waits()
-        watch.await_log(target, r"SMTP connection .* lost while reading message data")
-        letter.again().arrives()
+        letter.send()
+        watch.await_log(target, target.cut_in_data)
+        letter.comes_back().arrives()
     assert any("end of the stream" in one.line or "lost" in one.line or "truncat" in one.line for one in watch.said(target, "accept")), \
         [one.line for one in watch.said(target, "accept")]
 
@@ -162,9 +163,9 @@ def test_sealed_and_lost_is_no_fault_of_the_state(watch, middle, ends):
     letter = letter_through(watch, middle, ends, body=BIG)
     mark = len(target.sotto_log())
     with middle.rules(Rule(RESET, CLIENT, octet(60_000), [0])):
-        letter.send().waits()
+        letter.send()
         watch.await_said(target, "accept", "sealed")
-        letter.again().arrives()
+        letter.comes_back().arrives()
     assert not [line for line in target.sotto_log()[mark:] if "remembered" in line]
 
 

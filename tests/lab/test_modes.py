@@ -234,4 +234,5 @@ def test_excluded_clients(watch, server, stranger, needs_sotto):
             assert ("250-XSOTTO 1" in client.ask("EHLO mx.p.example", 250)) == offered, entry
             client.ask("QUIT", 221)
     watch.await_said(server, "accept", "clear", 2)
-    assert len(watch.said(server, "accept")) == 2
+    if server.kind == "exim":       # Postfix starts a session for each, and it passes it through
+        assert len(watch.said(server, "accept")) == 2

@@ -73,7 +73,7 @@ def test_pin_enforce(watch, two, how):
         message = letter(origin, target)
         with another_key(target, how):
             origin.submit(message)
-            watch.await_log(origin, r"== bert@\S+ .*defer")
+            watch.await_log(origin, origin.deferred(message.recipients[0]))
             assert len(origin.queue()) == 1 and len(target.delivered("bert")) == 1
         refused = [line for line in origin.sotto_log()[watch.marks[origin][1]:] if f" identity={how} " in line]
         assert refused and all("cause=\"the peer's identity key changed\"" in line for line in refused), refused

@@ -36,6 +36,7 @@ class Unit:
         assert self.service["Type"] == "notify" and self.service["Restart"] == "always"
         self.host, self.name, self.options = host, name, list(options)
         self.restarts = 0
+        self.prefix = []        # words before the program's own
         self._program = self.service["ExecStart"].split()[0]
         self._watchdog, self._pause = seconds(self.service["WatchdogSec"]), seconds(self.service["RestartSec"])
         self._kill = signal.Signals[self.service["WatchdogSignal"]]
@@ -43,7 +44,8 @@ class Unit:
         self._ready, self._wanted, self._failed = False, False, None
         self._process = self._thread = self._socket = None
 
-    def start(self):
+    def start(self, must_start=True):
+        """False where it has ended instead, which must_start forbids; it is tried again."""
         self._wanted, self._ready, self._failed = True, False, None
         path = self.host.path(NOTIFY)
         path.unlink(missing_ok=True)
@@ -53,13 +55,16 @@ class Unit:
         self._begin()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
-        self.await_ready()
+        with contextlib.nullcontext() if must_start else contextlib.suppress(Failed):
+            self.await_ready()
+            return True
+        return False
 
     def _begin(self):
         user = self.service["User"]
         env = dict(CLEAN, NOTIFY_SOCKET=NOTIFY, WATCHDOG_USEC=str(int(self._watchdog * 1e6)))
         with open(self.host.folder / f"{self.name}.err", "ab") as err:
-            self._process = self.host.popen(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", self._program, *self.options],
+            self._process = self.host.popen(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *self.prefix, self._program, *self.options],
                                             stdin=subprocess.DEVNULL, stdout=err, stderr=err, env=env)
 
     def _live(self):
@@ -116,7 +121,9 @@ class Unit:
         for pid in self.pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        # nsenter stops itself when its child is stopped
+        # nsenter stops itself when its child is stopped, and lets it go on when it does so itself
+        if number == signal.SIGSTOP:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGCONT)
 

@@ -23,7 +23,7 @@ static void begin(struct stage *t, const char *protocol)
 	t->listening = lab_listen_at(lab_socket, 8);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	t->client = pair[0];
-	lab_start(&t->s, pair[1], (const char *const[]){ protocol, lab_socket, "--require", lab_require, "--state", lab_dir, "--log", "stderr",
+	lab_start(&t->s, pair[1], (const char *const[]){ protocol, lab_socket, "--require", lab_require, "--run", lab_dir, "--log", "stderr",
 		  NULL });
 	close(pair[1]);
 }

@@ -26,7 +26,7 @@ static void on_conf(void *arg)
 static int begin(void **state)
 {
 	static char conf[128], dir[64];
-	const struct sotto_domains_config c = { .state = dir, .conf_dir = conf, .learnt = on_learnt, .conf_changed = on_conf };
+	const struct sotto_domains_config c = { .state = dir, .run = dir, .conf_dir = conf, .learnt = on_learnt, .conf_changed = on_conf };
 
 	if (lab_begin(state) != 0)
 		return -1;
@@ -34,7 +34,7 @@ static int begin(void **state)
 	snprintf(conf, sizeof(conf), "%s/conf", lab_dir);
 	memset(&p, 0, sizeof(p));
 	sotto_conf_defaults(&p.conf);
-	p.state = dir;
+	p.state = p.run = dir;
 	p.port = 10027;
 	snprintf(p.hop_dir, sizeof(p.hop_dir), "%s/hop", lab_dir);
 	if (mkdir(conf, 0755) != 0)
@@ -202,7 +202,7 @@ static void one_that_is_required_is_not(void **state)
 
 static void what_was_remembered_before_the_start_counts(void **state)
 {
-	const struct sotto_domains_config c = { .state = p.state, .conf_dir = "/nowhere", .learnt = on_learnt, .conf_changed = on_conf };
+	const struct sotto_domains_config c = { .state = p.state, .run = p.state, .conf_dir = "/nowhere", .learnt = on_learnt, .conf_changed = on_conf };
 
 	(void)state;
 	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_NO, time(NULL)), 0);
@@ -249,17 +249,78 @@ static void the_hops_tls_policy_is_what_was_found(void **state)
 	(void)state;
 	assert_string_equal(transport("bert@example.org"), hop_of("example.org", false));
 	snprintf(key, sizeof(key), "[%s]:10027", inet_ntoa(sotto_hop_address("example.org")));
-	n = sotto_divert_tls(&p, key, strlen(key), reply);
+	n = sotto_divert_tls(&p, key, strlen(key), time(NULL), reply);
 	assert_memory_equal(reply, "9:NOTFOUND ,", n);
 	sotto_domains_get(p.domains, "example.org", 11)->tls = true;
-	n = sotto_divert_tls(&p, key, strlen(key), reply);
+	n = sotto_divert_tls(&p, key, strlen(key), time(NULL), reply);
 	assert_memory_equal(reply, "10:OK encrypt,", n);
 	for (unsigned i = 0; i < 5; i++) {
 		static const char *const others[] = { "example.org", "[127.0.0.1]:25", "[192.0.2.1]", "[", "" };
 
-		n = sotto_divert_tls(&p, others[i], strlen(others[i]), reply);
+		n = sotto_divert_tls(&p, others[i], strlen(others[i]), time(NULL), reply);
 		assert_memory_equal(reply, "9:NOTFOUND ,", n);
 	}
+}
+
+/* A session has found that the domain's mail server must not get mail in the clear: Postfix would, where it goes there without us. */
+static void what_a_session_refused_does_not_go_natively(void **state)
+{
+	static const char *const same[] = { "example.org", "EXAMPLE.org." }, *const others[] = { "sub.example.org", ".org", "example.com" };
+	char reply[SOTTO_SOCKETMAP_REPLY];
+	size_t n;
+
+	(void)state;
+	sotto_domains_refuse(p.domains, sotto_domains_get(p.domains, "example.org", 11), true);
+	for (unsigned i = 0; i < 2; i++) {
+		n = sotto_divert_tls(&p, same[i], strlen(same[i]), time(NULL), reply);
+		assert_memory_equal(reply, "55:OK secure match=encryption-by-sotto-is-required.invalid,", n);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		n = sotto_divert_tls(&p, others[i], strlen(others[i]), time(NULL), reply);
+		assert_memory_equal(reply, "9:NOTFOUND ,", n);
+	}
+	p.conf.mode = SOTTO_MODE_OFF;
+	n = sotto_divert_tls(&p, "example.org", 11, time(NULL), reply);
+	assert_memory_equal(reply, "9:NOTFOUND ,", n);
+}
+
+/* What was said of lists that are no more counts while Postfix may still come to where the session could not go, and not longer. */
+static void a_refusal_ends_with_the_lists_that_it_was_for(void **state)
+{
+	struct sotto_domain *d = sotto_domains_get(p.domains, "example.org", 11);
+	int64_t now = time(NULL);
+
+	(void)state;
+	sotto_domains_refuse(p.domains, d, true);
+	d->sessions = 1;
+	require("nobody.example\n");
+	assert_true(sotto_domains_refused(p.domains, d, now));
+	d->sessions = 0;
+	d->ended = now;
+	assert_true(sotto_domains_refused(p.domains, d, now + 5));
+	assert_false(sotto_domains_refused(p.domains, d, now + 6));
+	sotto_domains_refuse(p.domains, d, true);
+	assert_true(sotto_domains_refused(p.domains, d, now + 86400));
+	sotto_domains_refuse(p.domains, d, false);
+	assert_false(sotto_domains_refused(p.domains, d, now));
+}
+
+/* The file may name the domain's mail server, which only a session finds out. */
+static void a_no_from_before_the_file_require_is_not_believed(void **state)
+{
+	int64_t now = time(NULL);
+
+	(void)state;
+	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_NO, now - 60), 0);
+	loop();
+	assert_string_equal(transport("bert@example.org"), "NOTFOUND ");
+	require("192.0.2.5\n");
+	assert_string_equal(transport("bert@example.org"), hop_of("example.org", false));
+	assert_int_equal(utimensat(AT_FDCWD, lab_path("conf/require"), (const struct timespec[2]){ { now - 30, 0 }, { now - 30, 0 } }, 0), 0);
+	assert_int_equal(unlink(lab_path("domains/example.org")), 0);
+	assert_int_equal(sotto_domain_note(lab_dir, "example.org", SOTTO_DOMAIN_NO, now), 0);
+	loop();
+	assert_string_equal(transport("bert@example.org"), "NOTFOUND ");
 }
 
 int main(void)
@@ -278,6 +339,9 @@ int main(void)
 		test(exclude_and_off_mean_what_they_say),
 		test(to_observe_asks_once),
 		test(the_hops_tls_policy_is_what_was_found),
+		test(what_a_session_refused_does_not_go_natively),
+		test(a_refusal_ends_with_the_lists_that_it_was_for),
+		test(a_no_from_before_the_file_require_is_not_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,7 @@ static void connect_tcp(struct stage *t, int out[2], const char *address, bool m
 static void start_front(struct stage *t, int net)
 {
 	(void)snprintf(backend_arg, sizeof(backend_arg), "unix:%s", lab_socket);
-	lab_start(&t->s, net, (const char *const[]){ "--backend", backend_arg, "--session", session, "--require", lab_require, "--state", lab_dir,
+	lab_start(&t->s, net, (const char *const[]){ "--backend", backend_arg, "--session", session, "--require", lab_require, "--run", lab_dir,
 		  "--log", "stderr", "--", "--conf", "/conf", NULL });
 }
 

@@ -41,6 +41,8 @@ static bool is_ready(const char *domain)
 
 	if (strcmp(domain, "dies.example") == 0)
 		_exit(0);
+	if (strcmp(domain, "required.example") == 0 && write(READY_FD, "r", 1) != 1)
+		return false;
 	if (strcmp(domain, "hangs.example") == 0)
 		(void)poll(NULL, 0, PATIENCE_MS);
 	if (write(READY_FD, strcmp(domain, "babbles.example") == 0 ? "+" : "!", 1) != 1)
@@ -48,7 +50,7 @@ static bool is_ready(const char *domain)
 	return read(READY_FD, &octet, 1) == 0 || octet == '!';
 }
 
-/* Says its arguments as a greeting; a + or - that it reads then is what it tells of its domain, all else is its end. */
+/* Says its arguments as a greeting; what it reads then is what it tells of its domain. */
 static int session(int argc, char **argv)
 {
 	char text[2000] = "220 ", octet;
@@ -72,7 +74,7 @@ static int session(int argc, char **argv)
 static int begin(void **state)
 {
 	static char conf[128], dir[64];
-	const struct sotto_domains_config c = { .state = dir, .conf_dir = conf, .learnt = on_learnt, .conf_changed = on_conf };
+	const struct sotto_domains_config c = { .state = dir, .run = dir, .conf_dir = conf, .learnt = on_learnt, .conf_changed = on_conf };
 	struct sockaddr_in at;
 	socklen_t len = sizeof(at);
 	char err[256];
@@ -337,6 +339,27 @@ static void and_when_there_is_no_offer_all_hear_421(void **state)
 	close(second);
 }
 
+/* Before it is ready, and later; and what it has said counts before the loop comes to it. */
+static void a_session_says_where_mail_must_not_go_without_us(void **state)
+{
+	struct sotto_domain *d = sotto_domains_get(p.domains, "required.example", 16);
+	int first = connect_for("required.example");
+
+	(void)state;
+	assert_memory_equal(greeting(first), "220 ", 4);
+	assert_true(d->refused);
+	assert_int_equal(write(first, "f", 1), 1);
+	while (d->refused)
+		sotto_hop_service_hear(hop, d);
+	assert_int_equal(write(first, "r", 1), 1);
+	while (!d->refused)
+		sotto_hop_service_hear(hop, d);
+	sotto_hop_service_hear(hop, sotto_domains_get(p.domains, "example.org", 11));
+	close(first);
+	turn();
+	assert_true(d->refused);
+}
+
 /* As one does that was started by a daemon before us. */
 static void what_a_file_says_is_heard_too(void **state)
 {
@@ -522,6 +545,7 @@ int main(int argc, char **argv)
 		test(without_a_session_to_be_had_it_is_421),
 		test(one_session_finds_out_for_all),
 		test(and_when_there_is_no_offer_all_hear_421),
+		test(a_session_says_where_mail_must_not_go_without_us),
 		test(what_a_file_says_is_heard_too),
 		test(one_that_never_is_ready_is_killed_and_nobody_has_touched_the_connection),
 		test(one_that_is_not_ready_yet_goes_on_without_us),

@@ -190,7 +190,7 @@ static void a_peer_without_xsotto_is_421_to_ehlo_quit_to_the_peer_and_a_no(void 
 	put(n->peer, "250-mx.b.example\r\n250 PIPELINING\r\n");
 	expect(n->mta, "421 4.3.2 " NAMED " does not offer XSOTTO; nothing was sent\r\n");
 	expect(n->peer, "QUIT\r\n");
-	expect(n->ready, "-");
+	expect(n->ready, "-f");
 	put(n->peer, "221 bye\r\n");
 	expect_end(n->peer);
 	close(n->peer);
@@ -210,6 +210,7 @@ static void an_offer_is_a_yes_at_once_and_stays_one_when_the_exchange_fails(void
 	expect(n->ready, "+");
 	shutdown(n->peer, SHUT_WR);
 	expect(n->mta, "421 4.3.2 " NAMED ": no XSOTTO: closed during the exchange; nothing was sent\r\n");
+	expect(n->ready, "f");
 	close(n->peer);
 	finish(n, "b.example", SOTTO_DOMAIN_YES, "fallback: peer=" NAMED);
 }
@@ -226,7 +227,7 @@ static void a_peer_that_does_not_greet_well_is_a_421_greeting(void **state)
 	put(n->peer, "554 go away\r\n");
 	expect(n->mta, "421 4.3.2 " NAMED ": no XSOTTO: no 220 greeting; nothing was sent\r\n");
 	close(n->peer);
-	expect(n->ready, "-");
+	expect(n->ready, "f-");
 	finish(n, "b.example", SOTTO_DOMAIN_NO, "outcome=");
 }
 
@@ -249,6 +250,7 @@ static void a_peer_in_avoidance_is_a_no_and_hears_our_mail_servers_name(void **s
 	expect(n->ready, "-");
 	put(n->peer, "250-mx.b.example\r\n250 XSOTTO 1\r\n");
 	expect(n->mta, "421 4.3.2 ");
+	expect(n->ready, "f");
 	expect(n->peer, "QUIT\r\n");
 	close(n->peer);
 	while (recv(n->mta, &(char[64]){ 0 }, 64, 0) > 0)
@@ -276,22 +278,40 @@ static void without_a_connection_the_greeting_is_421_and_a_no(void **state)
 	}
 }
 
-static void a_required_peer_is_451_and_named(void **state)
+/*
+ * Before the session even begins the daemon hears that our mail server must not go there without us; and there is no "no", by which it
+ * would. Listed as a domain, or as a host or an address, which only we can know.
+ */
+static void required_peer(struct net *n, const char *option, const char *listed)
 {
-	struct net *n = *state;
+	char path[300];
 
 	needs_root();
 	set_up(&n->lab);
-	begin(n, "b.example", "--require");
-	greet(n);
+	(void)snprintf(path, sizeof(path), "%s/require", n->lab.dir);
+	write_file(path, listed);
+	begin(n, "b.example", option);
+	take(n);
+	expect(n->ready, "r");
+	let_go(n);
+	put(n->peer, "220 mx.b.example ESMTP\r\n");
+	expect(n->mta, "220 mx.b.example ESMTP\r\n");
+	put(n->mta, "EHLO mx.a.example\r\n");
+	expect(n->peer, "EHLO mx.a.example\r\n");
 	put(n->peer, "250-mx.b.example\r\n250 PIPELINING\r\n");
 	expect(n->mta, "451 4.7.0 Encryption (XSOTTO) is required with " NAMED ", and could not be had\r\n");
 	expect(n->peer, "QUIT\r\n");
 	close(n->peer);
 	put(n->mta, "QUIT\r\n");
 	expect(n->mta, "221 2.0.0 Bye\r\n");
-	expect(n->ready, "-");
-	finish(n, "b.example", SOTTO_DOMAIN_NO, " outcome=refused cause=\"not offered\"");
+	finish(n, "b.example", SOTTO_DOMAIN_UNKNOWN, " outcome=refused cause=\"not offered\"");
+}
+
+static void a_required_peer_is_451_and_named(void **state)
+{
+	required_peer(*state, "--require", "");
+	required_peer(*state, NULL, "mx.b.example\n");
+	required_peer(*state, NULL, PEER "\n");
 }
 
 /* Where the administrator has switched it off there is nothing to be learnt. */

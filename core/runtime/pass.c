@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Passes a connection through, for front.c when there is no session to be had. By copying: two small buffers are all that it costs, and
+ * Passes a connection through, for the small programs between a mail server and us when there is no session to be had. By copying: two small buffers are all that it costs, and
  * there is no system call in it that a mail server's unit could forbid. Never parses, never waits for one side with the other.
  */
-#include "plugins/postfix-policy/pass.h"
+#include "core/runtime/pass.h"
 #include "core/runtime/deadline.h"
 
 #include <errno.h>
@@ -13,12 +13,9 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
 
 #define BUFFER 16384
 #define LINGER_MS 30000		/* without an octet, once one direction is at its end */
-#define GOODBYE_MS 5000
 
 struct way {
 	int from, to;
@@ -120,17 +117,4 @@ void sotto_pass(int net, int backend, const uint8_t *first, size_t len)
 		if (ending && sotto_left_ms(moved + LINGER_MS) == 0)
 			return;
 	}
-}
-
-void sotto_goodbye(int net, const char *text)
-{
-	int64_t end = sotto_now_ms() + GOODBYE_MS;
-	char scratch[1024];
-	ssize_t n = 1;
-
-	(void)!send(net, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)shutdown(net, SHUT_WR);
-	while (n > 0 && sotto_wait_fd(net, POLLIN, end) == 0)
-		n = recv(net, scratch, sizeof(scratch), MSG_DONTWAIT);
-	(void)close(net);
 }

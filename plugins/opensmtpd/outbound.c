@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A connection to the hop: the mail server of the domain that the address means is connected to, and smtpd gets a session with it, sealed or
+ * not. Called by connections.c. Where there is no connection to be had smtpd hears 421, and its queue tries again, as natively.
+ */
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "core/runtime/addr.h"
+#include "core/runtime/dial.h"
+#include "core/runtime/hop.h"
+#include "core/runtime/log.h"
+#include "core/runtime/reach.h"
+#include "plugins/opensmtpd/known.h"
+#include "plugins/opensmtpd/smtpd-user.h"
+#include "plugins/opensmtpd/worker.h"
+
+#define OUT_OF_ORDER "421 4.3.0 Out of order at the moment; nothing was sent\r\n"
+#define NO_DOMAIN "421 4.3.2 This address means no domain\r\n"
+
+static void on_connected(struct sotto_one *o, const struct sotto_dial_result *r)
+{
+	struct sotto_conduct_config *c = &o->conduct.config;
+	socklen_t len = sizeof(c->local);
+	int mta = o->mta;
+
+	c->peer = r->peer;
+	c->peer_len = r->peer_len;
+	if (getsockname(r->fd, (struct sockaddr *)&c->local, &len) != 0)
+		memset(&c->local, 0, sizeof(c->local));
+	sotto_addr_plain(&c->local);
+	(void)snprintf(o->host, sizeof(o->host), "%s", r->host != NULL ? r->host : "");
+	c->host = o->host[0] != '\0' ? o->host : NULL;
+	if (c->host != NULL)
+		sotto_known_route(o->w, o->domain, c->host, &c->peer);
+	sotto_conduct_prepare(&o->conduct);
+	o->mta = -1;
+	if (sotto_conduct_start(&o->conduct, o->w->base, r->fd, mta, NULL, 0) == 0)
+		return;
+	o->net = r->fd;
+	o->mta = mta;
+	sotto_one_goodbye(o, o->mta, OUT_OF_ORDER);
+}
+
+static void on_dialled(void *arg, const struct sotto_dial_result *r)
+{
+	struct sotto_one *o = arg;
+	char line[SOTTO_REACH_LINE], name[SOTTO_PEER_NAME];
+
+	o->dial = NULL;
+	if (r->fd >= 0) {
+		on_connected(o, r);
+		return;
+	}
+	sotto_reach_name(name, r->host, &r->peer, r->peer_len);
+	sotto_log(LOG_NOTICE, "connect peer=%s outcome=none cause=\"%s\" domain=%.255s", name[0] != '\0' ? name : "unknown", sotto_dial_error(r->error),
+		  o->domain);
+	sotto_reach_line(line, o->domain, r);
+	sotto_one_goodbye(o, o->mta, line);
+}
+
+static bool find_domain(const struct sotto_worker *w, int fd, char *domain, size_t len)
+{
+	struct sockaddr_in to = { 0 };
+	socklen_t to_len = sizeof(to);
+
+	return getsockname(fd, (struct sockaddr *)&to, &to_len) == 0 && sotto_hop_is((const struct sockaddr *)&to) &&
+	       sotto_hop_domain(w->hop_dir, to.sin_addr, domain, len) == 0;
+}
+
+static void dial(struct sotto_one *o)
+{
+	struct sotto_worker *w = o->w;
+	const struct sotto_dial_options how = {
+		.from4 = w->from4.ss_family != AF_UNSPEC ? (const struct sockaddr *)&w->from4 : NULL,
+		.from6 = w->from6.ss_family != AF_UNSPEC ? (const struct sockaddr *)&w->from6 : NULL, .timeout_ms = SOTTO_DIAL_MS,
+	};
+
+	o->dial = sotto_dial_mx(w->base, w->mx, o->domain, &how, on_dialled, o);
+	if (o->dial == NULL)
+		sotto_one_goodbye(o, o->mta, OUT_OF_ORDER);
+}
+
+void sotto_outbound(struct sotto_worker *w, int fd)
+{
+	struct sotto_one *o = sotto_one_new(w, fd);
+
+	if (o == NULL)
+		return;
+	o->mta = fd;
+	if (!sotto_smtpd_user(fd, w->state)) {
+		sotto_one_free(o);
+		return;
+	}
+	if (!find_domain(w, fd, o->domain, sizeof(o->domain))) {
+		sotto_one_goodbye(o, o->mta, NO_DOMAIN);
+		return;
+	}
+	sotto_one_describe(o, SOTTO_CONNECT);
+	o->conduct.config.domain = o->conduct.config.learns = o->domain;
+	dial(o);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+/* The part of table.h that needs libc only: what table-sotto's parent answers while its child is away, and what both build on. */
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/runtime/hop.h"
+#include "core/runtime/names.h"
+#include "plugins/opensmtpd/route.h"
+#include "plugins/opensmtpd/table-parts.h"
+#include "plugins/opensmtpd/table.h"
+
+void sotto_table_paths(struct sotto_table *t, char *text)
+{
+	const char *part[3] = { SOTTO_STATE_DIR, SOTTO_CONF_DIR "/sotto.conf", SOTTO_RUN_DIR };
+	char copy[sizeof(t->conf_dir)];
+
+	for (unsigned i = 0; i < 3 && text != NULL; i++) {
+		char *one = strsep(&text, ":");
+
+		if (one[0] != '\0')
+			part[i] = one;
+	}
+	*t = (struct sotto_table){ .state = part[0], .conf = part[1], .run = part[2], .port = SOTTO_HOP_PORT };
+	(void)snprintf(copy, sizeof(copy), "%s", t->conf);
+	(void)snprintf(t->conf_dir, sizeof(t->conf_dir), "%s", dirname(copy));
+}
+
+bool sotto_table_listed(const struct sotto_table *t, const char *file, const char *domain)
+{
+	char path[sizeof(t->conf_dir) + 16], err[512];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", t->conf_dir, file);
+	return sotto_names_match(path, &(struct sotto_who){ .domain = domain }, err, sizeof(err)) == 1;
+}
+
+bool sotto_table_match_alone(const struct sotto_table *t, const char *domain)
+{
+	char name[SOTTO_FILE_NAME];
+
+	return sotto_name_of_domain(name, domain) == 0 && sotto_table_listed(t, "require", name);
+}
+
+bool sotto_table_relay_alone(const struct sotto_table *t, const char *domain, char url[SOTTO_TABLE_URL])
+{
+	char name[SOTTO_FILE_NAME];
+	struct sotto_route r;
+
+	if (sotto_name_of_domain(name, domain) != 0)
+		return false;
+	if (sotto_table_listed(t, "require", name) || sotto_route_load(t->state, name, &r) != 0 || r.host[0] == '\0')
+		(void)snprintf(url, SOTTO_TABLE_URL, "smtp://" SOTTO_TABLE_NOWHERE ":%u", (unsigned)t->port);
+	else
+		(void)snprintf(url, SOTTO_TABLE_URL, "smtp://%s", r.host);
+	return true;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: ISC */
+/* What table.c and table-alone.c have in common, and nobody else needs. */
+#ifndef SOTTO_OPENSMTPD_TABLE_PARTS_H
+#define SOTTO_OPENSMTPD_TABLE_PARTS_H
+
+#include "plugins/opensmtpd/table.h"
+
+#define SOTTO_TABLE_NOWHERE "127.127.255.255"	/* of the hop; no domain's but by a chance of one in four millions: mail there waits */
+
+/* name: as state-name.h makes it. */
+bool sotto_table_listed(const struct sotto_table *t, const char *file, const char *domain);
+
+#endif

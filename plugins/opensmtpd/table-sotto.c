@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * table-sotto, see opensmtpd-sotto(8): what smtpd starts as a table's backend. smtpd ends when it does, and waits for each answer, so that this
+ * process only talks (table-talk.h): a child judges (table.h), and is started again where it ends or is too slow; what it owes is answered
+ * without it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/runtime/deadline.h"
+#include "core/runtime/log.h"
+#include "plugins/opensmtpd/table-talk.h"
+#include "plugins/opensmtpd/table.h"
+
+#define SMTPD 0			/* smtpd's descriptor, to be read and written: 6.8 opens no other */
+#define ANSWER_MS 200		/* for the child; smtpd stands still meanwhile */
+#define REST_MS 1000		/* after one that was too slow, or ended, the next one is started */
+
+struct question {
+	bool relay;
+	char key[sizeof(((struct sotto_table_request *)NULL)->key)];
+};
+
+struct answer {
+	bool found;
+	char value[SOTTO_TABLE_URL];
+};
+
+static struct {
+	struct sotto_table table;
+	pid_t child;			/* 0: there is none */
+	int talk;			/* our end of a socket to it */
+	int64_t rest_until;
+} all = { .talk = -1 };
+
+/* ---- the child ---- */
+
+_Noreturn static void judge(int talk)
+{
+	struct question q;
+	struct answer a;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (recv(talk, &q, sizeof(q), 0) == (ssize_t)sizeof(q)) {
+		memset(&a, 0, sizeof(a));
+		a.found = q.relay ? sotto_table_relay(&all.table, q.key, a.value) : sotto_table_match(&all.table, q.key, (int64_t)time(NULL));
+		if (send(talk, &a, sizeof(a), MSG_NOSIGNAL) != (ssize_t)sizeof(a))
+			break;
+	}
+	_exit(0);
+}
+
+static void start_child(void)
+{
+	int pair[2];
+
+	if (sotto_now_ms() < all.rest_until || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return;
+	all.rest_until = sotto_now_ms() + REST_MS;
+	all.child = fork();
+	if (all.child == 0) {
+		close(SMTPD);
+		close(pair[0]);
+		judge(pair[1]);
+	}
+	close(pair[1]);
+	all.talk = pair[0];
+	if (all.child > 0)
+		return;
+	all.child = 0;
+	close(pair[0]);
+	all.talk = -1;
+}
+
+static void end_child(const char *why)
+{
+	sotto_log(LOG_ERR, "the child %s; it is started again", why);
+	close(all.talk);
+	all.talk = -1;
+	(void)kill(all.child, SIGKILL);
+	/* one that waits for a disk cannot be killed now: whoever waited for it would wait as well */
+	(void)waitpid(all.child, NULL, WNOHANG);
+	all.child = 0;
+}
+
+static bool ask_child(const struct question *q, struct answer *a)
+{
+	int64_t deadline = sotto_now_ms() + ANSWER_MS;
+
+	(void)waitpid(-1, NULL, WNOHANG);	/* an earlier one */
+	if (all.child == 0)
+		start_child();
+	if (all.child == 0)
+		return false;
+	if (send(all.talk, q, sizeof(*q), MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(*q)) {
+		if (sotto_wait_fd(all.talk, POLLIN, deadline) != 0) {
+			end_child("is too slow");
+			return false;
+		}
+		if (recv(all.talk, a, sizeof(*a), MSG_DONTWAIT) == (ssize_t)sizeof(*a))
+			return true;
+	}
+	end_child("has ended");
+	return false;
+}
+
+/* ---- smtpd ---- */
+
+static void answer_alone(const struct question *q, struct answer *a)
+{
+	memset(a, 0, sizeof(*a));
+	a->found = q->relay ? sotto_table_relay_alone(&all.table, q->key, a->value) : sotto_table_match_alone(&all.table, q->key);
+}
+
+/* What the key stands for; NULL: nothing. */
+static const char *find(const struct sotto_table_request *r, struct answer *a)
+{
+	struct question q = { .relay = r->relay };
+
+	if (!r->known || r->key[0] == '\0' || (r->ask != SOTTO_TABLE_CHECK && r->ask != SOTTO_TABLE_LOOKUP))
+		return NULL;
+	memcpy(q.key, r->key, sizeof(q.key));
+	if (!ask_child(&q, a))
+		answer_alone(&q, a);
+	if (!a->found)
+		return NULL;
+	a->value[sizeof(a->value) - 1] = '\0';
+	return r->relay ? a->value : r->key;
+}
+
+/* 0; -1: smtpd is gone. */
+static int answer(const struct sotto_table_request *r)
+{
+	uint8_t out[SOTTO_TABLE_OUT];
+	struct answer a;
+	size_t n = sotto_table_write(out, r, find(r, &a)), at = 0;
+
+	while (at < n) {
+		ssize_t k = write(SMTPD, out + at, n - at);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0 && errno == EAGAIN) {
+			(void)poll(&(struct pollfd){ .fd = SMTPD, .events = POLLOUT }, 1, -1);
+			continue;
+		}
+		if (k <= 0)
+			return -1;
+		at += (size_t)k;
+	}
+	return r->ask == SOTTO_TABLE_CLOSE ? -1 : 0;
+}
+
+/* What cannot be read on from is thrown away: smtpd would end if we did. */
+static int answer_all(uint8_t *in, size_t *have)
+{
+	static enum sotto_table_protocol protocol;
+	struct sotto_table_request r;
+	size_t at = 0;
+	long n;
+
+	while ((n = sotto_table_read(&r, &protocol, in + at, *have - at)) > 0) {
+		at += (size_t)n;
+		if (answer(&r) != 0)
+			return -1;
+	}
+	if (n < 0)
+		at = *have;
+	*have -= at;
+	memmove(in, in + at, *have);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static uint8_t in[SOTTO_TABLE_IN];
+	size_t have = 0;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	sotto_log_open("sotto-table", false);
+	sotto_table_paths(&all.table, argc > 1 ? argv[1] : NULL);
+	for (;;) {
+		ssize_t n = read(SMTPD, in + have, sizeof(in) - have);
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+			(void)poll(&(struct pollfd){ .fd = SMTPD, .events = POLLIN }, 1, -1);
+			continue;
+		}
+		if (n <= 0)
+			return 0;
+		have += (size_t)n;
+		if (answer_all(in, &have) != 0)
+			return 0;
+	}
+}

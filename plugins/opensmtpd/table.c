@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* Judges for table-sotto's child (table.h). Reads files; writes none. */
+#include "plugins/opensmtpd/table.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/runtime/conf.h"
+#include "core/runtime/state-domain.h"
+#include "plugins/opensmtpd/route.h"
+#include "plugins/opensmtpd/table-parts.h"
+
+/* Nobody who can get the lock for himself alone is a worker's neighbour. */
+static bool is_served(const struct sotto_table *t)
+{
+	char path[1200];
+	int fd;
+	bool alone;
+
+	(void)snprintf(path, sizeof(path), "%s/" SOTTO_WORKER_LOCK, t->run);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
+	close(fd);
+	return !alone;
+}
+
+static bool is_believed(const struct sotto_route *r, int64_t now)
+{
+	return r->until > now && r->until - now <= SOTTO_DOMAIN_YES_S;
+}
+
+bool sotto_table_match(const struct sotto_table *t, const char *domain, int64_t now)
+{
+	char name[SOTTO_FILE_NAME], err[512];
+	struct sotto_conf conf;
+	struct sotto_route r;
+	bool good = sotto_conf_read(&conf, t->conf, err, sizeof(err)) == 0;
+
+	if (sotto_name_of_domain(name, domain) != 0 || (good && conf.mode == SOTTO_MODE_OFF))
+		return false;
+	if (sotto_table_listed(t, "require", name))
+		return true;
+	return good && conf.mode == SOTTO_MODE_OPPORTUNISTIC && sotto_route_load(t->state, name, &r) == 0 && is_believed(&r, now) &&
+	       !sotto_table_listed(t, "exclude", name) && is_served(t);
+}
+
+/* Where encryption is not required any more, or never was, what has taken the hop goes on through it: the worker passes it on in the clear. */
+bool sotto_table_relay(const struct sotto_table *t, const char *domain, char url[SOTTO_TABLE_URL])
+{
+	char name[SOTTO_FILE_NAME], hop[INET_ADDRSTRLEN];
+	struct sotto_route r;
+
+	if (sotto_name_of_domain(name, domain) != 0)
+		return false;
+	if (sotto_route_load(t->state, name, &r) != 0 || (!is_served(t) && !sotto_table_listed(t, "require", name)))
+		return sotto_table_relay_alone(t, domain, url);
+	(void)inet_ntop(AF_INET, &r.hop, hop, sizeof(hop));
+	(void)snprintf(url, SOTTO_TABLE_URL, "smtp://%s:%u", hop, (unsigned)t->port);
+	return true;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * sotto-worker, see opensmtpd-sotto(8): all sessions between an OpenSMTPD and other mail servers, on one loop (worker.h). This file is the order
+ * of the steps, and the conversation with the parent.
+ */
+#include "plugins/opensmtpd/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "core/crypto/memory.h"
+#include "core/runtime/log.h"
+#include "plugins/opensmtpd/probes.h"
+#include "plugins/opensmtpd/table.h"
+#include "plugins/opensmtpd/talk.h"
+
+enum { WELL = 0, FAILED = 1, USAGE = 2 };
+
+static void log_cannot_happen(const char *file, int line)
+{
+	sotto_log(LOG_CRIT, "what cannot happen has happened at %s:%d; please report it", file, line);
+}
+
+/* Keys must not end up in a core dump, nor be read by another process of the same user. */
+static void harden(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);	/* a limit on files is a full disk: nothing is remembered */
+	(void)umask(077);
+	sotto_cannot_happen_hook = log_cannot_happen;
+}
+
+/*
+ * Says to table-sotto, by a lock that ends with us, that somebody serves the hop. Without it mail goes natively: no reason to end, but to tell.
+ * Another worker, which is ending, may have it still; table-sotto takes it for a moment.
+ */
+static int be_seen(const struct sotto_worker *w)
+{
+	char path[4200];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/" SOTTO_WORKER_LOCK, w->run);
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0 || fchmod(fd, 0644) != 0 || flock(fd, LOCK_SH) != 0)
+		sotto_log_limited(w->state, "lock-limit", LOG_ERR, "%s: %s; mail goes out natively", path, strerror(errno));
+	return fd;
+}
+
+/* The parent has let go of us. */
+static void let_go(struct sotto_worker *w)
+{
+	if (w->lock >= 0)
+		close(w->lock);
+	w->lock = -1;
+	event_free(w->told);
+	w->told = NULL;
+	sotto_connections_end(w);
+}
+
+static void on_told(evutil_socket_t fd, short what, void *arg)
+{
+	struct sotto_worker *w = arg;
+	char line[SOTTO_HANDED_MAX + 1];
+	ssize_t n;
+
+	(void)what;
+	while ((n = recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0) {
+		line[n] = '\0';
+		sotto_probes_hear(w->probes, line);
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		let_go(w);
+}
+
+static void on_term(evutil_socket_t number, short what, void *arg)
+{
+	struct sotto_worker *w = arg;
+
+	(void)number;
+	(void)what;
+	(void)event_base_loopbreak(w->base);
+}
+
+static int open_all(struct sotto_worker *w)
+{
+	w->base = event_base_new();
+	if (w->base == NULL)
+		return -1;
+	w->mx = sotto_mx_open(w->base, NULL);
+	w->probes = sotto_probes_open(w);
+	w->told = event_new(w->base, w->talk, EV_READ | EV_PERSIST, on_told, w);
+	w->term = evsignal_new(w->base, SIGTERM, on_term, w);
+	if (w->mx == NULL || w->probes == NULL || w->told == NULL || w->term == NULL || event_add(w->told, NULL) != 0 || event_add(w->term, NULL) != 0)
+		return -1;
+	return sotto_connections_open(w);
+}
+
+int main(int argc, char **argv)
+{
+	static struct sotto_worker w;
+
+	harden();
+	if (sotto_worker_options(&w, argc, argv) != 0)
+		return USAGE;
+	sotto_log_open("sotto-session", w.log_stderr);
+	if (open_all(&w) != 0) {
+		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
+		return FAILED;
+	}
+	w.lock = be_seen(&w);
+	if (send(w.talk, "ready", 5, MSG_NOSIGNAL) != 5)
+		return FAILED;
+	sotto_log(LOG_INFO, "connections are taken: %u listeners%s", w.n_in, w.hop >= 0 ? ", and the hop" : "");
+	(void)event_base_dispatch(w.base);
+	return WELL;	/* the kernel takes back what is left: nobody is waited for */
+}

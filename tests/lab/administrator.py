@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: ISC
+"""What the administrator of a Postfix does beside Sotto: settings of their own, with Sotto switched on over them by its own script, or off."""
+
+import contextlib
+import os
+import re
+import socket
+import time
+
+from .mailserver_postfix import SCRIPT
+
+MAIN, MASTER = CF = ("/etc/postfix/main.cf", "/etc/postfix/master.cf")
+SENT = re.compile(r"to=<(?P<to>[^>]*)>,(?: orig_to=<[^>]*>,)? relay=(?P<relay>\S+), .*dsn=(?P<dsn>[\d.]+), status=(?P<status>\w+) \((?P<text>.*)\)$")
+
+
+def files_of(server):
+    return {path: server.host.read(path) for path in CF}
+
+
+def put_back(server, kept):
+    """master.cf first: main.cf speaks of services."""
+    for path in reversed(CF):
+        if server.host.read(path) != kept[path]:
+            server.host.write(path, kept[path])
+
+
+def settle(server):
+    """Postfix's programs wait until main.cf has not been touched for some seconds; nobody else writes it here, so let it be old."""
+    then = time.time() - 60
+    for path in CF:
+        os.utime(server.host.path(path), (then, then))
+
+
+def say(server, *words, check=True):
+    """The script, as the administrator calls it some time after the last change: (its end, what it said)."""
+    settle(server)
+    result = server.host.run([SCRIPT, *words], check=check)
+    return result.returncode, (result.stdout + result.stderr).decode()
+
+
+def set_all(server, main=None, master=(), drop=()):
+    """main: parameters. master: {NAME/TYPE: line}, as postconf takes them; drop: services to be removed."""
+    if main:
+        server.postconf("-e", *(f"{key}={value}" for key, value in main.items()))
+    if drop:
+        server.postconf("-MX", *drop)
+    if master:
+        server.postconf("-Me", *(f"{key}={line}" for key, line in master.items()))
+    settle(server)
+
+
+_bare = {}
+
+
+def take_sotto_away(server):
+    """What `sotto-postfix disable` makes of the files; run once for the same ones."""
+    enabled = tuple(files_of(server).values())
+    if enabled not in _bare:
+        say(server, "disable", "--no-reload")
+        _bare[enabled] = files_of(server)
+    put_back(server, _bare[enabled])
+    settle(server)
+
+
+@contextlib.contextmanager
+def stock(server, running=False):
+    """
+    Without Sotto for as long as the block runs, which may do with main.cf and master.cf what it likes. running: and make Postfix read them; else it goes on
+    as it was, and the daemon, which looks at them by itself, says so at the end.
+    """
+    kept = files_of(server)
+    take_sotto_away(server)
+    try:
+        yield server
+    finally:
+        put_back(server, kept)
+        take_effect(server, running)
+
+
+@contextlib.contextmanager
+def administered(server, main=None, master=(), drop=(), sotto=True, restart=False):
+    """With these settings of the administrator's for as long as the block runs, and Sotto switched on over them, or off. restart: a reload will not do."""
+    kept = files_of(server)
+    take_sotto_away(server)
+    set_all(server, main, master, drop)
+    if sotto:
+        say(server, "enable", "--no-reload")
+    take_effect(server, restart)
+    try:
+        yield server
+    finally:
+        put_back(server, kept)
+        take_effect(server, restart)
+
+
+def take_effect(server, restart=False):
+    settle(server)
+    if restart:
+        server.restart()
+        return
+    server.reload()
+    server.program_changed()
+
+
+def outcomes(lines):
+    """What Postfix's log says of each delivery: [(to, relay, dsn, status, text)]."""
+    return [found.groupdict() for found in map(SENT.search, lines) if found]
+
+
+def ask(server, recipient):
+    """What sotto-policyd answers a lookup in transport_maps."""
+    request = f"transport {recipient}".encode()
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(server.host.path("/run/sotto/map.sock")))
+        sock.sendall(b"%d:%s," % (len(request), request))
+        reply = b""
+        while not reply.endswith(b","):
+            part = sock.recv(4096)
+            assert part, f"sotto-policyd on {server.name} says nothing to {recipient}"
+            reply += part
+    return reply.partition(b":")[2][:-1].decode()
+
+
+def await_hop(server, domain, seconds=10):
+    """
+    Returns when sotto-policyd sends mail for the domain to the hop, which it does when it has asked the administrator's tables (and then knows what they say
+    of domains that were asked about before). Nothing tells of that moment but its answers.
+    """
+    deadline = time.monotonic() + seconds
+    while not ask(server, f"x@{domain}").startswith("OK "):
+        assert time.monotonic() < deadline, f"sotto-policyd on {server.name} sends nothing for {domain} to the hop; it said:\n" + "\n".join(server.sotto_log()[-5:])
+        time.sleep(0.01)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: ISC
+"""Debian's OpenSMTPD in the lab, with the few lines that an internet site adds to its stock configuration; and with Sotto."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import time
+
+from . import wait
+from .mailserver import PATIENCE, MailServer
+from .paths import Failed
+
+FOLDER = "/usr/libexec/opensmtpd"
+SPOOL = "/var/spool/smtpd"
+PROGRAMS = ("filter-sotto", "table-sotto", "sotto-worker")
+
+
+class OpenSMTPD(MailServer):
+    """6.8 on Debian 12, 7.6 on Debian 13."""
+
+    kind = "opensmtpd"
+    adapter_user = "_sotto"
+    run_mode = "711"
+    state_mode = "711"
+    accepted = "Message accepted for delivery"
+    bounced = r'result="PermFail"'
+
+    def __init__(self, host, domain, release):
+        super().__init__(host, domain, release)
+        self.filter_options = ["--listen 0.0.0.0:25", "--listen [::]:25"]
+        self.extra = []         # lines of smtpd.conf, before the matches
+
+    @property
+    def version(self):
+        return re.search(r"version: OpenSMTPD (\S+)", self.host.run(["smtpd", "-h"], check=False).stderr.decode()).group(1)
+
+    @property
+    def log_folder(self):
+        return self.host.folder
+
+    def log(self):
+        return [line for line in self.host.syslog() if line.startswith("smtpd[")]
+
+    # ---- configuration ----
+
+    def _lines(self):
+        ours = "{ " + ", ".join(f'"{name}"' for name in (self.domain, f"six.{self.domain}", f"mid.{self.domain}")) + " }"
+        plain, sotto = not self.sotto, self.sotto
+        return [
+            "table aliases file:/etc/aliases",
+            *(["table sotto sotto:/var/lib/sotto",
+               f'filter "sotto" proc-exec "{FOLDER}/filter-sotto {" ".join(self.filter_options)}" user _sotto group _sotto',
+               'listen on lo port 10025 proxy-v2 filter "sotto"', 'listen on socket filter "sotto"'] if sotto else []),
+            *(["listen on 0.0.0.0", "listen on ::"] if plain else []),
+            *self.extra,
+            'action "local" maildir alias <aliases>',
+            'action "relay" relay filter "sotto"' if sotto else 'action "relay" relay',
+            *(['action "sotto" relay domain <sotto>'] if sotto else []),
+            f'match from any for domain {ours} action "local"',
+            'match for local action "local"',
+            *(['match from local for domain <sotto> action "sotto"'] if sotto else []),
+            'match from local for any action "relay"',
+        ]
+
+    def configure(self):
+        self.host.write("/etc/mailname", self.name + "\n")
+        self.host.write("/etc/aliases", "postmaster: root\n")
+        self.host.write("/etc/smtpd.conf", "".join(f"{line}\n" for line in self._lines()))
+
+    def install_sotto(self, **how):
+        passwd = self.host.read("/etc/passwd").decode()
+        if "\n_sotto:" not in passwd:
+            self.host.write("/etc/passwd", passwd + "_sotto:x:888:888::/var/lib/sotto:/usr/sbin/nologin\n")
+            self.host.write("/etc/group", self.host.read("/etc/group").decode() + "_sotto:x:888:\n")
+        super().install_sotto(**how)
+        self.host.run(["install", "-d", "-m", self.state_mode, "-o", self.adapter_user, "/var/lib/sotto"])
+        self.host.run(["setcap", "cap_net_bind_service+ep", f"{FOLDER}/filter-sotto"])
+
+    def set_sotto_lines(self, on):
+        self.sotto = on
+        self.configure()
+
+    # ---- running ----
+
+    def start(self):
+        if self.sotto and not self.host.path(f"{FOLDER}/filter-sotto").exists():
+            self.install_sotto()
+        self.configure()
+        marks = len(self.log()), len(self.sotto_log())
+        self.host.run(["smtpd"])
+        self.await_log(r"info: OpenSMTPD \S+ starting", marks[0])
+        if self.sotto:
+            self.await_sotto("connections are taken", marks[1])
+        else:
+            self._await_listening()
+
+    def _await_listening(self):
+        """smtpd does not say when it listens."""
+        deadline = time.monotonic() + PATIENCE
+        while not all(re.search(r":0019 \S+ 0A ", self.host.in_network(self._sockets, name)) for name in ("tcp", "tcp6")):
+            if time.monotonic() > deadline:
+                raise Failed(f"smtpd on {self.name} does not listen:\n" + "\n".join(self.log()[-8:]))
+            time.sleep(0.02)
+
+    @staticmethod
+    def _sockets(name):
+        with open(f"/proc/thread-self/net/{name}", encoding="ascii") as f:
+            return f.read()
+
+    def processes(self, name):
+        return [pid for pid, found, _ in self.host.processes() if found == name[:15]]
+
+    def worker(self):
+        """The worker's process number, or None."""
+        found = self.processes("sotto-worker")
+        return found[0] if found else None
+
+    def stop(self):
+        for pid in [int(self.host.read("/run/smtpd.pid").decode() or 0)]:
+            if pid:
+                self.host.run(["sh", "-c", f"kill {pid}"], check=False)
+        left = self.host.await_quiet(lambda name, state: name in ("smtpd", "filter-sotto", "table-sotto", "sotto-worker"))
+        if left:
+            raise Failed(f"OpenSMTPD on {self.name} does not stop: {left}")
+
+    @contextlib.contextmanager
+    def configured(self, *extra):
+        """With these lines in smtpd.conf for as long as the block runs."""
+        before, self.extra = self.extra, [*self.extra, *extra]
+        self.restart()
+        try:
+            yield self
+        finally:
+            self.extra = before
+            self.restart()
+
+    def forget(self):
+        super().forget()
+        for folder in ("table", "hop"):
+            shutil.rmtree(self.host.path(f"/var/lib/sotto/{folder}"), ignore_errors=True)
+
+    def forget_hosts(self):
+        """smtpd remembers routes that failed; nobody but a new one forgets them."""
+
+    def kill_worker(self, number=signal.SIGKILL):
+        pid = self.worker()
+        os.kill(pid, number)
+        return pid
+
+    # ---- mail ----
+
+    def sent(self, recipient):
+        return rf'mta delivery .*to=<{re.escape(recipient)}>.*result="Ok"'
+
+    def deferred(self, recipient):
+        return rf'mta delivery .*to=<{re.escape(recipient)}>.*result="TempFail"'
+
+    def took(self, sender):
+        return rf"smtp envelope .*from=<{re.escape(sender)}>"
+
+    def submit(self, message, *options):
+        self.host.run(["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients], message.octets)
+
+    def queue(self):
+        return re.findall(r"^([0-9a-f]{16})\|", self.host.run(["smtpctl", "show", "queue"], check=False).stdout.decode(), re.M)
+
+    def run_queue(self, one_connection=False):
+        self.host.run(["smtpctl", "schedule", "all"], check=False)
+
+    def clear_queue(self):
+        if self._queued():
+            self.host.run(["smtpctl", "remove", "all"], check=False)
+
+    def _queued(self):
+        found = []
+        for name in ("queue", "incoming"):
+            for folder, _, files in os.walk(self.host.path(f"{SPOOL}/{name}")):
+                found += [f"{folder}/{one}" for one in files]
+        return found
+
+    def spool_folders(self):
+        return [self.host.path(f"{SPOOL}/{name}") for name in ("queue", "incoming")]
+
+    def await_empty_queue(self, seconds=PATIENCE):
+        wait.until(lambda: not self._queued(), self.spool_folders(), seconds,
+                   lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: ISC
+"""The failure table's rows of test_failures_host.py, between two Postfixes."""
+
+import pytest
+
+from . import faults
+from .promise import delivers
+from .test_failures_host import (STATES, broken, is_sealed_in_time, required, test_disk_hangs, test_killed, test_no_log,    # noqa: F401 (fixtures, tests)
+                                 test_state_is_damaged, test_state_of_pipes, test_stopped_and_killed, test_stopped_for_a_while,
+                                 test_stopped_in_the_exchange, test_terminated)
+from .test_failures_start import demanded, letter_between
+
+pytestmark = pytest.mark.usefixtures("needs_sotto")
+
+
+@pytest.fixture(scope="module")
+def stands_before(middle, postfixes):
+    middle.stand_before(postfixes["f"], postfixes["g"])
+    return middle
+
+
+@pytest.fixture
+def ends(postfixes, stands_before):     # pylint: disable=unused-argument
+    return postfixes["f"], postfixes["g"]
+
+
+@pytest.fixture(autouse=True)
+def forgotten(request, ends):     # noqa: F811
+    """What a session said of the lists of one test counts a moment longer (domains.h), and the next test ends its own before it has said anything."""
+    demand = "required" in request.fixturenames and request.getfixturevalue("required")
+    yield
+    if demand:
+        ends[0].program_changed()
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+@pytest.mark.parametrize("how", STATES)
+def test_state(watch, ends, broken, how, known):     # noqa: F811
+    """The state is missing, read-only, on a full disk, not ours: nothing is remembered, and sealing goes on. Without /run/sotto, where the
+    daemon's sockets are, outgoing mail goes natively, and what must be sealed waits."""
+    if known:
+        is_sealed_in_time(watch, ends)
+    with STATES[how](broken.host):
+        if "run" in how and broken is ends[0]:
+            with demanded(ends):
+                delivers(letter_between(watch, ends), True)
+            broken.clear_queue()
+            letter_between(watch, ends).send().arrives()
+        else:
+            is_sealed_in_time(watch, ends)
+    is_sealed_in_time(watch, ends)
+
+
+def test_log_blocks(watch, ends, broken):     # noqa: F811
+    """Nobody reads /dev/log, which is full: no octet waits for a line of ours. (Postfix's own would wait: it logs to a file here.)"""
+    letter = letter_between(watch, ends)
+    with demanded(ends):
+        broken.stop()
+        broken.postconf("-e", "maillog_file=/var/log/postfix.log")
+        broken.host.run(["postfix", "start"])
+        broken.start_daemon()
+        try:
+            with faults.log_blocked(broken.host):
+                letter.send().arrives()
+        finally:
+            broken.postconf("-X", "maillog_file")
+            broken.host.run(["postfix", "stop"])
+            broken.daemon.stop()
+            broken.start()
+    letter.unread()
