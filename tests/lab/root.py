@@ -24,9 +24,12 @@ SOTTO = {
     "trixie": ["libevent-core-2.1-7t64", "libcares2", "libtomcrypt1", "libinih1", "libjansson4"],
 }
 
+# What packages of Sotto's make users and folders with, where systemd does not run.
+STANDALONE = ["systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
+
 KINDS = {
-    "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks"], "sotto": True},
-    "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2"], "sotto": True},
+    "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks", *STANDALONE], "sotto": True},
+    "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2", *STANDALONE], "sotto": True},
     "opensmtpd": {"packages": ["opensmtpd", "netbase", "ca-certificates", "openssl", "libcap2-bin"], "sotto": True},
     "dns": {"packages": ["nsd"], "sotto": False},
     # for packaging/make-deb: what debian/control builds with
