@@ -87,5 +87,6 @@ def test_more_than_there_are_processes(server, stranger, needs_sotto):
         assert full.sessions <= PROCESSES
         for client in waiting[:PROCESSES]:
             client.ask("QUIT", 221)
+            client.__exit__()
         assert all(client.reply()[0].startswith("220") for client in waiting[PROCESSES:])
     assert serve(server, stranger) < 30
