@@ -5,6 +5,7 @@ however much mail goes there and for however many domains. The hours pass by mak
 """
 
 import contextlib
+import os
 import re
 import threading
 
@@ -41,7 +42,8 @@ class Visits:
 
 
 def make_older(server, seconds):
-    """All that the server remembers of domains and of peers was learnt so long before."""
+    """All that the server remembers of domains and of peers was learnt so long before, and the file require is older than any of it."""
+    os.utime(server.host.path("/etc/sotto/require"), (0, 0))
     for path in [*server.host.path(f"{STATE}/domains").glob("[!.]*"), *server.host.path(f"{STATE}/peers").glob("[!.]*")]:
         text = re.sub(rb"(?m)^(\S+) (\d{10,})$", lambda m: b"%s %d" % (m[1], int(m[2]) - seconds), path.read_bytes())
         body, total = text.partition(b"check ")[0], 14695981039346656037
