@@ -35,6 +35,7 @@ class Unit:
         self.service = parser["Service"]
         assert self.service["Type"] == "notify" and self.service["Restart"] == "always"
         self.host, self.name, self.options = host, name, list(options)
+        self.prefix = []        # words before the program's own
         self.restarts = 0
         self._program = self.service["ExecStart"].split()[0]
         self._watchdog, self._pause = seconds(self.service["WatchdogSec"]), seconds(self.service["RestartSec"])
@@ -59,7 +60,7 @@ class Unit:
         user = self.service["User"]
         env = dict(CLEAN, NOTIFY_SOCKET=NOTIFY, WATCHDOG_USEC=str(int(self._watchdog * 1e6)))
         with open(self.host.folder / f"{self.name}.err", "ab") as err:
-            self._process = self.host.popen(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", self._program, *self.options],
+            self._process = self.host.popen(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *self.prefix, self._program, *self.options],
                                             stdin=subprocess.DEVNULL, stdout=err, stderr=err, env=env)
 
     def _live(self):
