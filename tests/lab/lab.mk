@@ -20,4 +20,6 @@ $(B)/lab-tools/%: tests/lab/tools/%.c $(B)/lib/libsotto.a
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -o $@ $< $(LDFLAGS) $(B)/lib/libsotto.a $(LIBS)
 
+$(B)/lab-tools/filtered: LIBS += -lseccomp
+
 .PHONY: lab-tools

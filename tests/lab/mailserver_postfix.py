@@ -38,6 +38,7 @@ class Postfix(MailServer):
                          "mydestination": f"{domain}, six.{domain}, mid.{domain}, {self.name}, localhost", **self.NO_STARTTLS}
         self.daemon = Unit(host, "sotto-policyd")
         self._submitted = 0
+        self.prefix = []        # words before `postfix start`
 
     @property
     def version(self):
@@ -86,7 +87,7 @@ class Postfix(MailServer):
             self.start_daemon()
         if self.release == "bookworm":      # Debian's unit does that first there; later `postfix start` does: the files in the chroot
             self.host.run(["/usr/lib/postfix/configure-instance.sh", "-"])
-        self.host.run(["postfix", "start"])
+        self.host.run([*self.prefix, "postfix", "start"])
         self.await_log(r"daemon started", self._mark_of_start())
 
     def _mark_of_start(self):

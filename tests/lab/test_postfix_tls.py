@@ -62,7 +62,7 @@ def compare(watch, before, now, content, messages):
     for message in messages:
         if message.recipients[0] in sealed:
             assert now[message.recipients[0]][3] == "sent"
-            assert not watch.wire.find(message.subject, message.message_id, *message.body.splitlines()[:2])
+            assert not watch.wire.find(message.subject, message.message_id)
     return set(sealed)
 
 

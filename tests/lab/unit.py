@@ -35,6 +35,7 @@ class Unit:
         self.service = parser["Service"]
         assert self.service["Type"] == "notify" and self.service["Restart"] == "always"
         self.host, self.name, self.options = host, name, list(options)
+        self.prefix = []        # words before the program's own
         self.restarts = 0
         self.prefix = []        # words before the program's own
         self._program = self.service["ExecStart"].split()[0]
