@@ -188,8 +188,8 @@ class OpenSMTPD(MailServer):
         return found
 
     def spool_folders(self):
-        return [self.host.path(f"{SPOOL}/{name}") for name in ("queue", "incoming")]
+        return [folder for name in ("queue", "incoming") for folder, _, _ in os.walk(self.host.path(f"{SPOOL}/{name}"))]
 
     def await_empty_queue(self, seconds=PATIENCE):
-        wait.until(lambda: not self._queued(), self.spool_folders(), seconds,
+        wait.until(lambda: not self._queued(), self.spool_folders, seconds,
                    lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
