@@ -31,6 +31,7 @@ class OpenSMTPD(MailServer):
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
         self.filter_options = ["--listen 0.0.0.0:25", "--listen [::]:25"]
+        self.prefix = []        # words before smtpd's own
         self.extra = []         # lines of smtpd.conf, before the matches
 
     @property
@@ -96,7 +97,7 @@ class OpenSMTPD(MailServer):
             self.install_sotto()
         self.configure()
         marks = len(self.log()), len(self.sotto_log())
-        self.host.run(["smtpd"])
+        self.host.run([*self.prefix, "smtpd"])
         self.await_log(r"info: OpenSMTPD \S+ starting", marks[0])
         if self.sotto:
             self.await_sotto("connections are taken", marks[1])
