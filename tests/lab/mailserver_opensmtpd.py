@@ -13,8 +13,8 @@ from .mailserver import PATIENCE, MailServer
 from .paths import Failed
 
 FOLDER = "/usr/libexec/opensmtpd"
+SCRIPT = "/usr/libexec/sotto/sotto-opensmtpd"
 SPOOL = "/var/spool/smtpd"
-PROGRAMS = ("filter-sotto", "table-sotto", "sotto-worker")
 
 
 class OpenSMTPD(MailServer):
@@ -30,7 +30,6 @@ class OpenSMTPD(MailServer):
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
-        self.filter_options = ["--listen 0.0.0.0:25", "--listen [::]:25"]
         self.prefix = []        # words before smtpd's own
         self.extra = []         # lines of smtpd.conf, before the matches
 
@@ -54,28 +53,20 @@ class OpenSMTPD(MailServer):
 
     def _lines(self):
         ours = "{ " + ", ".join(f'"{name}"' for name in (self.domain, f"six.{self.domain}", f"mid.{self.domain}")) + " }"
-        plain, sotto = not self.sotto, self.sotto
         return [
-            "table aliases file:/etc/aliases",
-            *(["table sotto sotto:/var/lib/sotto",
-               f'filter "sotto" proc-exec "{FOLDER}/filter-sotto {" ".join(self.filter_options)}" user _sotto group _sotto',
-               'listen on lo port 10025 proxy-v2 filter "sotto"', 'listen on socket filter "sotto"'] if sotto else []),
-            *(["listen on 0.0.0.0", "listen on ::"] if plain else []),
+            "table aliases file:/etc/aliases", "listen on 0.0.0.0", "listen on ::",
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
             *self.extra,
-            'action "local" maildir alias <aliases>',
-            'action "relay" relay filter "sotto"' if sotto else 'action "relay" relay',
-            *(['action "sotto" relay domain <sotto>'] if sotto else []),
-            f'match from any for domain {ours} action "local"',
-            'match for local action "local"',
-            *(['match from local for domain <sotto> action "sotto"'] if sotto else []),
-            'match from local for any action "relay"',
+            'action "local" maildir alias <aliases>', 'action "relay" relay',
+            f'match from any for domain {ours} action "local"', 'match for local action "local"', 'match from local for any action "relay"',
         ]
 
     def configure(self):
         self.host.write("/etc/mailname", self.name + "\n")
         self.host.write("/etc/aliases", "postmaster: root\n")
         self.host.write("/etc/smtpd.conf", "".join(f"{line}\n" for line in self._lines()))
+        if self.sotto:
+            self.host.run([SCRIPT, "enable", "--yes", "--no-restart"])
 
     def install_sotto(self, **how):
         passwd = self.host.read("/etc/passwd").decode()
