@@ -93,9 +93,9 @@ class OpenSMTPD(MailServer):
         if self.sotto:
             self.await_sotto("connections are taken", marks[1])
         else:
-            self._await_listening()
+            self.await_listening()
 
-    def _await_listening(self):
+    def await_listening(self):
         """smtpd does not say when it listens."""
         deadline = time.monotonic() + PATIENCE
         while not all(re.search(r":0019 \S+ 0A ", self.host.in_network(self._sockets, name)) for name in ("tcp", "tcp6")):

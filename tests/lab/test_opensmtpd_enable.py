@@ -3,6 +3,7 @@
 
 import pytest
 
+from . import wait
 from .mailserver_opensmtpd import SCRIPT
 from .test_exim import arrives, letter
 
@@ -14,8 +15,8 @@ PLAIN = HEAD + "listen on 0.0.0.0\nlisten on ::\n" + TAIL + 'action "relay" rela
 TAKEN = {
     "stock": (HEAD + "listen on localhost\n" + TAIL + 'action "relay" relay\nmatch from local for any action "relay"\n',
               ["--listen 127.0.0.1:25 --listen [::1]:25", 'listen on lo port 10025 proxy-v2 filter "sotto"']),
-    "all": (HEAD + "listen on all hostname mx.x.example\n" + TAIL + 'action out relay\nmatch from local for any action out\n',
-            ["--listen 0.0.0.0:25 --listen [::]:25", 'proxy-v2 hostname mx.x.example filter "sotto"', 'action "sotto-out" relay domain <sotto>']),
+    "named": (HEAD + "listen on 0.0.0.0 port smtp hostname mx.x.example\n" + TAIL + 'action out relay\nmatch from local for any action out\n',
+            ["--listen 0.0.0.0:25\"", 'proxy-v2 hostname mx.x.example filter "sotto"', 'action "sotto-out" relay domain <sotto>']),
     "chains": (HEAD + 'filter "f" phase connect match !rdns disconnect "550 no"\nlisten on 192.0.2.9 filter "f"\nlisten on socket filter "f"\n'
                'listen on 192.0.2.9 port 587 filter "f"\n' + TAIL + 'action "relay" relay helo "out.x.example" src 192.0.2.9\n'
                'match from local for any action "relay"\n',
@@ -99,7 +100,8 @@ def test_disabled_with_mail_in_the_queue(watch, opensmtpd, stranger, needs_sotto
     opensmtpd.stop()
     opensmtpd.host.run(["smtpd"])
     try:
-        opensmtpd.await_log("starting", watch.marks[opensmtpd][0], count=1)
+        opensmtpd.await_listening()
+        wait.until(lambda: len(opensmtpd.queue()) == 1, [opensmtpd.host.folder], 10, "the queue is read")
         opensmtpd.run_queue()
         arrives(watch, opensmtpd, stranger, message)
         assert opensmtpd.host.run([SCRIPT, "disable", "--yes", "--no-restart"]).returncode == 0
