@@ -13,8 +13,8 @@ from .mailserver import PATIENCE, MailServer
 from .paths import Failed
 
 FOLDER = "/usr/libexec/opensmtpd"
+SCRIPT = "/usr/libexec/sotto/sotto-opensmtpd"
 SPOOL = "/var/spool/smtpd"
-PROGRAMS = ("filter-sotto", "table-sotto", "sotto-worker")
 
 
 class OpenSMTPD(MailServer):
@@ -30,7 +30,7 @@ class OpenSMTPD(MailServer):
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
-        self.filter_options = ["--listen 0.0.0.0:25", "--listen [::]:25"]
+        self.prefix = []        # words before smtpd's own
         self.extra = []         # lines of smtpd.conf, before the matches
 
     @property
@@ -53,28 +53,20 @@ class OpenSMTPD(MailServer):
 
     def _lines(self):
         ours = "{ " + ", ".join(f'"{name}"' for name in (self.domain, f"six.{self.domain}", f"mid.{self.domain}")) + " }"
-        plain, sotto = not self.sotto, self.sotto
         return [
-            "table aliases file:/etc/aliases",
-            *(["table sotto sotto:/var/lib/sotto",
-               f'filter "sotto" proc-exec "{FOLDER}/filter-sotto {" ".join(self.filter_options)}" user _sotto group _sotto',
-               'listen on lo port 10025 proxy-v2 filter "sotto"', 'listen on socket filter "sotto"'] if sotto else []),
-            *(["listen on 0.0.0.0", "listen on ::"] if plain else []),
+            "table aliases file:/etc/aliases", "listen on 0.0.0.0", "listen on ::",
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
             *self.extra,
-            'action "local" maildir alias <aliases>',
-            'action "relay" relay filter "sotto"' if sotto else 'action "relay" relay',
-            *(['action "sotto" relay domain <sotto>'] if sotto else []),
-            f'match from any for domain {ours} action "local"',
-            'match for local action "local"',
-            *(['match from local for domain <sotto> action "sotto"'] if sotto else []),
-            'match from local for any action "relay"',
+            'action "local" maildir alias <aliases>', 'action "relay" relay',
+            f'match from any for domain {ours} action "local"', 'match for local action "local"', 'match from local for any action "relay"',
         ]
 
     def configure(self):
         self.host.write("/etc/mailname", self.name + "\n")
         self.host.write("/etc/aliases", "postmaster: root\n")
         self.host.write("/etc/smtpd.conf", "".join(f"{line}\n" for line in self._lines()))
+        if self.sotto:
+            self.host.run([SCRIPT, "enable", "--yes", "--no-restart"])
 
     def install_sotto(self, **how):
         passwd = self.host.read("/etc/passwd").decode()
@@ -96,14 +88,14 @@ class OpenSMTPD(MailServer):
             self.install_sotto()
         self.configure()
         marks = len(self.log()), len(self.sotto_log())
-        self.host.run(["smtpd"])
+        self.host.run([*self.prefix, "smtpd"])
         self.await_log(r"info: OpenSMTPD \S+ starting", marks[0])
         if self.sotto:
             self.await_sotto("connections are taken", marks[1])
         else:
-            self._await_listening()
+            self.await_listening()
 
-    def _await_listening(self):
+    def await_listening(self):
         """smtpd does not say when it listens."""
         deadline = time.monotonic() + PATIENCE
         while not all(re.search(r":0019 \S+ 0A ", self.host.in_network(self._sockets, name)) for name in ("tcp", "tcp6")):
@@ -188,8 +180,8 @@ class OpenSMTPD(MailServer):
         return found
 
     def spool_folders(self):
-        return [self.host.path(f"{SPOOL}/{name}") for name in ("queue", "incoming")]
+        return [folder for name in ("queue", "incoming") for folder, _, _ in os.walk(self.host.path(f"{SPOOL}/{name}"))]
 
     def await_empty_queue(self, seconds=PATIENCE):
-        wait.until(lambda: not self._queued(), self.spool_folders(), seconds,
+        wait.until(lambda: not self._queued(), self.spool_folders, seconds,
                    lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))

@@ -6,7 +6,7 @@ import os
 import re
 
 _count = itertools.count(1)
-ADDED = re.compile(rb"(Return-path|Envelope-to|Delivery-date|X-Original-To|Delivered-To|Received|X-Sotto):", re.I)
+ADDED = re.compile(rb"(Return-path|Envelope-to|Delivery-date|X-Original-To|Delivered-To|Received|X-Sotto):|Content-Disposition: inline$", re.I)
 
 LINES = ("The quarterly figures are attached to nothing at all.",
          "Meet me behind the old lighthouse at twenty to nine.",

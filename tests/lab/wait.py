@@ -32,7 +32,7 @@ def _watch(inotify, folders):
 
 def until(check, folders, seconds, what):
     """
-    Calls check() now and after every change in one of the folders (which need not be there yet), until it returns
+    Calls check() now and after every change in one of the folders (which need not be there yet; or a function that lists them), until it returns
     something true, and returns that. After `seconds`: TimedOut, naming `what` (a text, or a function that makes one).
     """
     deadline = time.monotonic() + seconds
@@ -41,7 +41,7 @@ def until(check, folders, seconds, what):
         raise OSError(ctypes.get_errno(), "inotify_init1")
     try:
         while True:
-            _watch(inotify, folders)
+            _watch(inotify, folders() if callable(folders) else folders)
             result = check()
             if result:
                 return result

@@ -4,12 +4,14 @@
  * Called by the lab; IPv4 only, blocking, ends with the first thing that is not as expected.
  *
  *     covers ADDRESS COUNT       0: the server answered QUIT with 221, sealed; its words are on standard output
+ *     covers ADDRESS COUNT N     opens N sessions, sends COUNT records in each, says "open", and holds them until standard input ends
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -131,24 +133,52 @@ static int answered(struct sotto_direction *open)
 	}
 }
 
+/* A new one, sealed, in net. */
+static void open_session(const struct sockaddr_in *to, struct sotto_direction *seal, struct sotto_direction *open)
+{
+	struct sotto_keys keys;
+
+	net = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (net < 0 || connect(net, (const struct sockaddr *)to, sizeof(*to)) != 0)
+		err(1, "connect");
+	exchange(&keys);
+	*seal = *open = (struct sotto_direction){ .counter = 0 };
+	memcpy(seal->key, keys.c2s_key, sizeof(seal->key));
+	memcpy(seal->iv, keys.c2s_iv, sizeof(seal->iv));
+	memcpy(open->key, keys.s2c_key, sizeof(open->key));
+	memcpy(open->iv, keys.s2c_iv, sizeof(open->iv));
+}
+
+static int hold(const struct sockaddr_in *to, unsigned long count, unsigned long sessions)
+{
+	struct rlimit files = { sessions + 64, sessions + 64 };
+	struct sotto_direction seal, open;
+	char octet;
+
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	for (unsigned long i = 0; i < sessions; i++) {
+		open_session(to, &seal, &open);
+		flood(&seal, count);
+	}
+	puts("open");
+	(void)fflush(stdout);
+	while (read(STDIN_FILENO, &octet, 1) > 0)
+		;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(25) };
-	struct sotto_direction seal = { .counter = 0 }, open = { .counter = 0 };
+	struct sotto_direction seal, open;
 	static uint8_t quit[SOTTO_RECORD_WIRE];
-	struct sotto_keys keys;
 	long n;
 
-	if (argc != 3 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1)
-		errx(2, "usage: covers ADDRESS COUNT");
-	net = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (net < 0 || connect(net, (const struct sockaddr *)&to, sizeof(to)) != 0)
-		err(1, "connect");
-	exchange(&keys);
-	memcpy(seal.key, keys.c2s_key, sizeof(seal.key));
-	memcpy(seal.iv, keys.c2s_iv, sizeof(seal.iv));
-	memcpy(open.key, keys.s2c_key, sizeof(open.key));
-	memcpy(open.iv, keys.s2c_iv, sizeof(open.iv));
+	if (argc < 3 || argc > 4 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1)
+		errx(2, "usage: covers ADDRESS COUNT [N]");
+	if (argc == 4)
+		return hold(&to, strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
+	open_session(&to, &seal, &open);
 	flood(&seal, strtoul(argv[2], NULL, 10));
 	n = sotto_record_seal(&seal, quit, SOTTO_DATA, (const uint8_t *)"QUIT\r\n", 6, true);
 	if (n < 0)
