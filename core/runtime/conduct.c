@@ -119,6 +119,21 @@ static void make_plan(struct sotto_conduct *c)
 		sotto_log_limited(o->state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 }
 
+bool sotto_conduct_knows_without(const struct sotto_conduct *c, const char *host, const struct sockaddr *peer, socklen_t len)
+{
+	struct sotto_conduct one = { .config = c->config };
+	struct sotto_peer_state s;
+
+	sotto_state_load(c->config.state, &(struct sotto_state_key){ .addr = peer }, &s);
+	if (!sotto_peer_state_declined(&s, (int64_t)time(NULL)))
+		return false;
+	one.config.host = host;
+	memcpy(&one.config.peer, peer, len);
+	one.config.peer_len = len;
+	make_plan(&one);
+	return !one.plan.required;
+}
+
 /*
  * For an adapter, which cannot look into the state (its disk may hang): a copy of what says that this peer is avoided, where
  * memory is the disk. It ends by itself, as the original does.

@@ -55,6 +55,12 @@ struct sotto_conduct {
 };
 
 /*
+ * Whether this peer, which nobody has connected to yet, need not be asked: less than an hour ago it did not offer XSOTTO, and encryption is
+ * not required of it. For dial.h's `unwanted`.
+ */
+bool sotto_conduct_knows_without(const struct sotto_conduct *c, const char *host, const struct sockaddr *peer, socklen_t len);
+
+/*
  * Makes the plan and opens the account: all that reads or writes files before the first octet. Where a disk hangs, it does so here.
  * Then comes start or drop.
  */

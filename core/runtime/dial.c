@@ -33,6 +33,7 @@ struct sotto_dial {
 	struct sotto_mx_lookup *lookup;
 	struct sotto_tlsa *tlsa;
 	bool dane;
+	bool (*unwanted)(void *arg, const char *host, const struct sockaddr *to, socklen_t len);
 	sotto_dial_done *done;
 	void *arg;
 	int64_t end_ms;
@@ -198,6 +199,15 @@ static void set_port(struct sockaddr_storage *to, uint16_t port)
 		((struct sockaddr_in6 *)to)->sin6_port = htons(port);
 }
 
+/* What stands behind it is for when this one does not answer: it is no way around it. */
+static bool is_unwanted(struct sotto_dial *d, const struct sotto_mx_address *to)
+{
+	if (d->unwanted == NULL || !d->unwanted(d->arg, to->host, (const struct sockaddr *)&to->to, to->len))
+		return false;
+	d->answer.n = d->started;
+	return true;
+}
+
 static void on_next(evutil_socket_t fd, short what, void *arg)
 {
 	struct sotto_dial *d = arg;
@@ -209,7 +219,7 @@ static void on_next(evutil_socket_t fd, short what, void *arg)
 	d->open++;
 	if (d->port != 0)
 		set_port(&d->answer.at[i].to, d->port);
-	error = attempt(d, &d->attempts[i], &d->answer.at[i]);
+	error = is_unwanted(d, &d->answer.at[i]) ? SOTTO_DIAL_NOT_OFFERED : attempt(d, &d->attempts[i], &d->answer.at[i]);
 	if (error != 0)
 		fail(d, i, error);
 	step(d, error == 0);
@@ -328,6 +338,7 @@ struct sotto_dial *sotto_dial_mx(struct event_base *base, struct sotto_mx *mx, c
 	set_from(d, options->from6);
 	d->port = options->port != 0 ? options->port : SMTP_PORT;
 	d->dane = options->dane;
+	d->unwanted = options->unwanted;
 	d->mx = mx;
 	d->lookup = sotto_mx_lookup(mx, domain, options->timeout_ms / 3 * 2, on_mx, d);
 	if (d->lookup == NULL) {
@@ -375,6 +386,8 @@ const char *sotto_dial_error(int error)
 		return "it has TLSA records (DANE)";
 	case SOTTO_DIAL_TLSA_UNKNOWN:
 		return "whether it has TLSA records (DANE) cannot be found out now";
+	case SOTTO_DIAL_NOT_OFFERED:
+		return "it did not offer XSOTTO when it was asked last, less than an hour ago";
 	default:
 		return strerror(error);
 	}

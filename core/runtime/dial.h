@@ -27,6 +27,7 @@ struct sotto_dial;	/* one attempt under way */
 #define SOTTO_DIAL_BAD_NAME SOTTO_MX_BAD_NAME
 #define SOTTO_DIAL_TLSA (-107)	/* dane: a host has TLSA records */
 #define SOTTO_DIAL_TLSA_UNKNOWN (-108)	/* dane: it could not be found out whether one has */
+#define SOTTO_DIAL_NOT_OFFERED (-109)	/* the next one to connect to was `unwanted` */
 
 struct sotto_dial_result {
 	int fd;		/* connected, non-blocking, close-on-exec, now the caller's; or -1 */
@@ -64,6 +65,11 @@ struct sotto_dial_options {
 	unsigned timeout_ms;	/* for everything together; DNS may take two thirds */
 	uint16_t port;	/* 0: 25 */
 	bool dane;	/* TLSA records are asked for first, and any or no answer ends it */
+	/*
+	 * Called before an address is tried, with the arg of done; may be NULL. True: neither this one nor one behind it is tried;
+	 * those that are under way may still win. host: the MX's name, or "".
+	 */
+	bool (*unwanted)(void *arg, const char *host, const struct sockaddr *to, socklen_t len);
 };
 
 /* The MX of a domain, or an address literal. mx must live until done or cancel. NULL: no memory. */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -43,29 +44,35 @@ static const char *const always[] = {
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "sigaltstack", "exit", "exit_group",
 };
 
-/* Only while CONNECTING. connect is also what log.c takes up a new /dev/log with. */
+/* Each stage may do what the one before it may. */
+enum stage { SETTLED, CONNECTING, SERVING };
+
+/* From CONNECTING on. connect is also what log.c takes up a new /dev/log with. */
 static const char *const connecting[] = { "connect", "bind" };
+
+/* A daemon's: its listeners are open already. */
+static const char *const serving[] = { "accept4" };
 
 struct limited {
 	const char *call;
-	bool connecting;	/* while CONNECTING only */
+	enum stage from;
 	unsigned n;
 	struct scmp_arg_cmp args[3];
 };
 
 #define IS(arg, value) { (arg), SCMP_CMP_EQ, (value), 0 }
 #define IS_OF(arg, mask, value) { (arg), SCMP_CMP_MASKED_EQ, (mask), (value) }
-#define NEVER_EXEC(call) { call, false, 1, { IS_OF(2, PROT_EXEC, 0) } }
+#define NEVER_EXEC(call) { call, SETTLED, 1, { IS_OF(2, PROT_EXEC, 0) } }
 
 /* The kernel takes an int: what stands above it does not count. */
 #define SOCKET_TYPE (0xffffffffu & ~(unsigned)(SOCK_NONBLOCK | SOCK_CLOEXEC))
 #define SOCKET(family, type, protocol) \
-	{ "socket", true, 3, { IS(0, family), IS_OF(1, SOCKET_TYPE, type), IS(2, protocol) } }
+	{ "socket", CONNECTING, 3, { IS(0, family), IS_OF(1, SOCKET_TYPE, type), IS(2, protocol) } }
 #define INET_SOCKETS(family) \
 	SOCKET(family, SOCK_STREAM, 0), SOCKET(family, SOCK_STREAM, IPPROTO_TCP), \
 	SOCKET(family, SOCK_DGRAM, 0), SOCKET(family, SOCK_DGRAM, IPPROTO_UDP)
 /* Options by name: among the others are programs for the kernel to run, and protocols over TCP. */
-#define OPTION(level, name) { "setsockopt", false, 2, { IS(1, level), IS(2, name) } }
+#define OPTION(level, name) { "setsockopt", SETTLED, 2, { IS(1, level), IS(2, name) } }
 
 /* Only with these arguments. */
 static const struct limited limits[] = {
@@ -77,15 +84,17 @@ static const struct limited limits[] = {
 	OPTION(IPPROTO_TCP, TCP_NODELAY), OPTION(IPPROTO_TCP, TCP_KEEPIDLE), OPTION(IPPROTO_TCP, TCP_KEEPINTVL),
 	OPTION(IPPROTO_TCP, TCP_KEEPCNT), OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT), OPTION(IPPROTO_TCP, TCP_FASTOPEN_CONNECT),
 	OPTION(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT), OPTION(IPPROTO_IPV6, IPV6_V6ONLY),
-	{ "ioctl", false, 1, { IS(1, SIOCOUTQ) } }, { "ioctl", false, 1, { IS(1, FIONREAD) } },
-	{ "ioctl", false, 1, { IS(1, FIONBIO) } },
+	{ "ioctl", SETTLED, 1, { IS(1, SIOCOUTQ) } }, { "ioctl", SETTLED, 1, { IS(1, FIONREAD) } },
+	{ "ioctl", SETTLED, 1, { IS(1, FIONBIO) } },
+	/* who connects to the hop (hop-socket.c) */
+	{ "socket", SERVING, 3, { IS(0, AF_NETLINK), IS_OF(1, SOCKET_TYPE, SOCK_RAW), IS(2, NETLINK_SOCK_DIAG) } },
 	/* abort() */
-	{ "tgkill", false, 1, { IS(0, SELF) } },
+	{ "tgkill", SETTLED, 1, { IS(0, SELF) } },
 	/* a limit is read, not set */
-	{ "prlimit64", false, 2, { IS(0, 0), IS(2, 0) } },
+	{ "prlimit64", SETTLED, 2, { IS(0, 0), IS(2, 0) } },
 	/* the way on to SETTLED, from where there is none */
-	{ "prctl", true, 2, { IS(0, PR_SET_NO_NEW_PRIVS), IS(1, 1) } },
-	{ "prctl", true, 2, { IS(0, PR_SET_SECCOMP), IS(1, SECCOMP_MODE_FILTER) } },
+	{ "prctl", CONNECTING, 2, { IS(0, PR_SET_NO_NEW_PRIVS), IS(1, 1) } },
+	{ "prctl", CONNECTING, 2, { IS(0, PR_SET_SECCOMP), IS(1, SECCOMP_MODE_FILTER) } },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
@@ -114,7 +123,7 @@ static void allow_all(scmp_filter_ctx filter, const char *const *calls, size_t n
 			need(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0), calls[i]);
 }
 
-static scmp_filter_ctx make(bool may_connect)
+static scmp_filter_ctx make(enum stage stage)
 {
 	scmp_filter_ctx filter = seccomp_init(REFUSE);
 	int number;
@@ -124,19 +133,21 @@ static scmp_filter_ctx make(bool may_connect)
 	need(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, REFUSE), "SCMP_FLTATR_ACT_BADARCH");
 	need(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "SCMP_FLTATR_CTL_OPTIMIZE");	/* a tree: few steps a call */
 	allow_all(filter, always, COUNT(always));
-	if (may_connect)
+	if (stage >= CONNECTING)
 		allow_all(filter, connecting, COUNT(connecting));
+	if (stage >= SERVING)
+		allow_all(filter, serving, COUNT(serving));
 	for (size_t i = 0; i < COUNT(limits); i++)
-		if ((may_connect || !limits[i].connecting) && known(limits[i].call, &number))
+		if (stage >= limits[i].from && known(limits[i].call, &number))
 			need(seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, number, limits[i].n, limits[i].args),
 			     limits[i].call);
 	return filter;
 }
 
 /* As an array of C. Exactly one place must be left for the process id. */
-static void print(bool may_connect, const char *name)
+static void print(enum stage stage, const char *name)
 {
-	scmp_filter_ctx filter = make(may_connect);
+	scmp_filter_ctx filter = make(stage);
 	FILE *program = tmpfile();
 	struct sock_filter step;
 	unsigned self = 0;
@@ -162,8 +173,9 @@ int main(void)
 {
 	printf("/* Made by core/runtime/make-sandbox.c. */\n#ifndef SOTTO_SANDBOX_FILTERS_H\n#define SOTTO_SANDBOX_FILTERS_H\n\n"
 	       "#include <linux/filter.h>\n\n#define SANDBOX_SELF 0x%08xu	/* to be exchanged for the process id */\n", SELF);
-	print(true, "sandbox_connecting");
-	print(false, "sandbox_settled");
+	print(SERVING, "sandbox_serving");
+	print(CONNECTING, "sandbox_connecting");
+	print(SETTLED, "sandbox_settled");
 	printf("\n#endif\n");
 	return ferror(stdout) != 0 || fflush(stdout) != 0;
 }

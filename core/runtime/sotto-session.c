@@ -185,10 +185,19 @@ static void on_connected(struct job *j, const struct sotto_dial_result *r)
 		sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
 }
 
+/* Another domain's mail has found it out already. */
+static bool is_known_without(void *arg, const char *host, const struct sockaddr *to, socklen_t len)
+{
+	const struct job *j = arg;
+
+	return sotto_conduct_knows_without(&j->conduct, host, to, len);
+}
+
 static void on_dialled(void *arg, const struct sotto_dial_result *r)
 {
 	struct job *j = arg;
 	char line[SOTTO_REACH_LINE], name[SOTTO_PEER_NAME];
+	bool native;
 
 	j->dial = NULL;
 	if (r->fd >= 0) {
@@ -199,8 +208,9 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 	event_base_loopbreak(j->base);
 	if (sotto_ready_wait(&j->options.ready, true) != 0)
 		return;
-	sotto_log(LOG_NOTICE, "connect peer=%s outcome=none cause=\"%s\" domain=%.255s", name[0] != '\0' ? name : "unknown",
-		  sotto_dial_error(r->error), j->options.to);
+	native = r->error == SOTTO_DIAL_NOT_OFFERED;
+	sotto_log(native ? LOG_INFO : LOG_NOTICE, "connect peer=%s outcome=%s cause=\"%s\" domain=%.255s", name[0] != '\0' ? name : "unknown",
+		  native ? "native" : "none", sotto_dial_error(r->error), j->options.to);
 	sotto_conduct_learn(&j->conduct, SOTTO_DOMAIN_NO);
 	sotto_reach_line(line, j->options.to, r);
 	sotto_goodbye(j->ends.mta, line);
@@ -246,7 +256,7 @@ static void enter_sandbox(const struct job *j)
 static int begin(struct job *j)
 {
 	const struct sotto_options *o = &j->options;
-	struct sotto_dial_options dial = { .timeout_ms = DIAL_MS, .dane = o->dane };
+	struct sotto_dial_options dial = { .timeout_ms = DIAL_MS, .dane = o->dane, .unwanted = is_known_without };
 
 	if (j->options.to == NULL) {
 		(void)!start_session(j);

@@ -29,6 +29,11 @@ bool sotto_peer_state_avoided(const struct sotto_peer_state *s, int64_t now)
 	return s->avoid_until > now && s->avoid_until - now <= how_long(s);
 }
 
+bool sotto_peer_state_declined(const struct sotto_peer_state *s, int64_t now)
+{
+	return s->sealed == 0 && s->offer_seen != 0 && !s->offered && s->offer_seen <= now && now - s->offer_seen < SOTTO_PEER_NO_S;
+}
+
 static bool too_soon(const struct sotto_peer_state *s, int64_t now)
 {
 	return s->failures > 0 && s->failed <= now && s->failed > now - MINUTE;

@@ -31,6 +31,8 @@
 #define SOTTO_STATE_KEYS 8	/* identity keys of a peer; a ninth takes the place of the one seen longest ago */
 #define SOTTO_STATE_FILES 20000	/* of a folder; over that, the oldest tenth goes (looked at with one new file in 256) */
 
+#define SOTTO_PEER_NO_S 3600	/* what a peer did not offer is believed for so long, as far as that saves asking it for another domain */
+
 #define SOTTO_STATE_COUNT_MAX 1000000	/* of any count in a file */
 
 struct sotto_key_seen {
@@ -84,6 +86,9 @@ bool sotto_peer_state_tell(struct sotto_peer_state *s, int64_t now, unsigned *wi
 
 /* Remembers a key; true where it was known. What is known of the peer was last seen now. */
 bool sotto_peer_state_see_key(struct sotto_peer_state *s, const uint8_t key[32], int64_t now);
+
+/* Whether its last EHLO reply is known, is not older than SOTTO_PEER_NO_S, and had no XSOTTO in it; and it has never sealed. */
+bool sotto_peer_state_declined(const struct sotto_peer_state *s, int64_t now);
 
 /* Whether XSOTTO is not to be tried now. */
 bool sotto_peer_state_avoided(const struct sotto_peer_state *s, int64_t now);

@@ -22,6 +22,7 @@
 #include "core/runtime/log.h"
 #include "plugins/opensmtpd/keeper.h"
 #include "plugins/opensmtpd/listeners.h"
+#include "plugins/opensmtpd/own-name.h"
 #include "plugins/opensmtpd/passing.h"
 #include "plugins/opensmtpd/talk.h"
 
@@ -32,6 +33,7 @@ static struct {
 	struct sotto_listeners listeners;
 	struct sotto_passing passing;
 	struct sotto_keeper keeper;
+	struct sotto_traces traces;
 	struct sotto_talk talk;
 	char *options[WORDS];		/* the worker's */
 	char conf_dir[4096];
@@ -107,6 +109,7 @@ static void set_option(int c, const char *word)
 		for_worker("--state", optarg);
 		break;
 	case 'r':
+		all.traces.run = optarg;
 		for_worker("--run", optarg);
 		break;
 	case 'f':
@@ -116,6 +119,7 @@ static void set_option(int c, const char *word)
 		for_worker("--log", optarg);
 		break;
 	case 'e':
+		all.traces.by = optarg;
 		for_worker("--helo", optarg);
 		break;
 	case 't':
@@ -143,6 +147,8 @@ static void read_options(int argc, char **argv)
 	all.listeners.hop_port = SOTTO_HOP_PORT;
 	all.listeners.hop = -1;
 	all.passing = (struct sotto_passing){ .backend = "127.0.0.1:10025", .conf_dir = SOTTO_CONF_DIR, .state = SOTTO_STATE_DIR };
+	all.traces.run = SOTTO_RUN_DIR;
+	all.traces.by = sotto_own_name();
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1)
 		set_option(c, argv[optind - 1]);
@@ -255,6 +261,7 @@ int main(int argc, char **argv)
 	all.talk.in = STDIN_FILENO;
 	all.talk.out = STDOUT_FILENO;
 	all.talk.hand = hand;
+	all.talk.traces = &all.traces;
 	all.keeper.options = all.options;
 	all.keeper.listeners = &all.listeners;
 	all.keeper.passing = &all.passing;

@@ -2,8 +2,8 @@
 # filter-sotto's parent: libc only, linked as OpenSMTPD's own programs are.
 
 OPENSMTPDDIR = $(PREFIX)/libexec/opensmtpd
-FILTER_SRC = $(addprefix plugins/opensmtpd/,filter-sotto.c talk.c protocol.c listeners.c keeper.c passing.c route.c smtpd-user.c) \
-	$(addprefix core/runtime/,addr.c goodbye.c hop-socket.c log.c log-stamp.c names.c pass.c proxy.c state-file.c state-folder.c \
+FILTER_SRC = $(addprefix plugins/opensmtpd/,filter-sotto.c talk.c protocol.c listeners.c keeper.c passing.c route.c smtpd-user.c traces.c own-name.c) \
+	$(addprefix core/runtime/,addr.c goodbye.c live.c live-text.c hop-socket.c log.c log-stamp.c names.c pass.c proxy.c state-file.c state-folder.c \
 	state-name.c state-text.c)
 PLUGINS += $(B)/bin/filter-sotto
 INSTALL_PLUGINS += install-opensmtpd-filter

@@ -215,8 +215,12 @@ bool sotto_keeper_ended(struct sotto_keeper *k, pid_t pid, int status)
 	close_end(&k->talk);
 	if (k->ready && sotto_now_ms() - k->started >= SOTTO_CALM_MS)
 		k->crashes = 0;
+	/* whom somebody ends from outside has done nothing wrong */
+	if (k->ready && WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM))
+		k->again = sotto_now_ms() + SOTTO_AGAIN_MS;
+	else
+		crashed(k);
 	k->ready = false;
-	crashed(k);
 	return true;
 }
 

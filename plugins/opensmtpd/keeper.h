@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Keeps filter-sotto's worker alive: starts it with the listeners, notices its end, starts it again. After three crashes in a row a child of
- * our own takes the connections (passing.h), until the worker is tried again. libc only, no heap.
+ * our own takes the connections (passing.h), until the worker is tried again. SIGKILL and SIGTERM, which come from outside, are no crash of
+ * a worker that was ready. libc only, no heap.
  *
  * The worker has the listeners from descriptor 4 on, and on descriptor 3 one end of a socket (SOCK_SEQPACKET): there it gets smtpd's lines,
  * and says "ready" once, and "SESSION|TOKEN" for each request that may go on. The end of that socket means that the parent has let go of

@@ -30,23 +30,31 @@ static bool read_port(uint16_t *out, const char *text)
 	return *text == '\0' && port > 0 && port < 65536;
 }
 
-int sotto_listeners_add(struct sotto_listeners *l, const char *text)
+int sotto_listeners_address(struct sockaddr_storage *out, socklen_t *len, const char *text)
 {
 	char address[SOTTO_ADDR_TEXT];
 	const char *colon = strrchr(text, ':');
 	bool six = text[0] == '[' && colon != NULL && colon > text + 2 && colon[-1] == ']';
 	size_t n = colon == NULL ? 0 : (size_t)(colon - text) - (six ? 2 : 0);
-	struct sotto_listener *one = &l->at[l->n];
 	uint16_t port;
 
-	if (l->n == SOTTO_LISTENERS_MAX || n == 0 || n >= sizeof(address) || !read_port(&port, colon + 1))
+	if (n == 0 || n >= sizeof(address) || !read_port(&port, colon + 1))
 		return -1;
 	memcpy(address, text + (six ? 1 : 0), n);
 	address[n] = '\0';
-	if (sotto_addr_read(&one->address, address, port) != 0 || six != (one->address.ss_family == AF_INET6))
+	if (sotto_addr_read(out, address, port) != 0 || six != (out->ss_family == AF_INET6))
+		return -1;
+	*len = six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	return 0;
+}
+
+int sotto_listeners_add(struct sotto_listeners *l, const char *text)
+{
+	struct sotto_listener *one = &l->at[l->n];
+
+	if (l->n == SOTTO_LISTENERS_MAX || sotto_listeners_address(&one->address, &one->len, text) != 0)
 		return -1;
 	one->text = text;
-	one->len = six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	one->fd = -1;
 	l->n++;
 	return 0;

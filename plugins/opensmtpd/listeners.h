@@ -32,7 +32,10 @@ struct sotto_listeners {
 /* Everybody's IPv4 and IPv6, port 25, where the options name none. */
 void sotto_listeners_default(struct sotto_listeners *l);
 
-/* ADDRESS:PORT, the IPv6 address in brackets. 0; -1: it is none, or there are too many. */
+/* ADDRESS:PORT, the IPv6 address in brackets. 0; -1: it is none. */
+SOTTO_CHECKED int sotto_listeners_address(struct sockaddr_storage *out, socklen_t *len, const char *text);
+
+/* Such a one more. 0; -1: it is none, or there are too many. */
 SOTTO_CHECKED int sotto_listeners_add(struct sotto_listeners *l, const char *text);
 
 /*

@@ -47,8 +47,27 @@ static bool number(const char **at, uint64_t *out)
 	return true;
 }
 
-static enum sotto_filter_kind config(const char *at)
+/* MAJOR.MINOR and whatever follows; 0: something else. */
+static unsigned version(const char *at)
 {
+	unsigned part[2] = { 0, 0 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (*at < '0' || *at > '9')
+			return 0;
+		for (; *at >= '0' && *at <= '9' && part[i] < 1000; at++)
+			part[i] = part[i] * 10 + (unsigned)(*at - '0');
+		at += i == 0 && *at == '.';
+	}
+	return part[1] < 100 ? part[0] * 100 + part[1] : 0;
+}
+
+static enum sotto_filter_kind config(struct sotto_filter_line *out, const char *at)
+{
+	if (strncmp(at, "smtpd-version|", 14) == 0) {
+		out->version = version(at + 14);
+		return SOTTO_FILTER_VERSION;
+	}
 	if (strcmp(at, "ready") == 0)
 		return SOTTO_FILTER_READY;
 	if (strcmp(at, "subsystem|smtp-in") == 0)
@@ -85,7 +104,7 @@ void sotto_filter_read(struct sotto_filter_line *out, const char *line)
 	if (at == NULL)
 		return;
 	if (is(stream, len, "config"))
-		out->kind = config(at);
+		out->kind = config(out, at);
 	else if (is(stream, len, "report"))
 		out->kind = event(out, at, false);
 	else if (is(stream, len, "filter"))
@@ -102,11 +121,12 @@ size_t sotto_filter_proceed(char out[SOTTO_FILTER_ANSWER], uint64_t session, uin
 	return (size_t)snprintf(out, SOTTO_FILTER_ANSWER, "filter-result|%016" PRIx64 "|%016" PRIx64 "|proceed\n", session, token);
 }
 
-size_t sotto_filter_register(char out[SOTTO_FILTER_REGISTER], bool in, bool outgoing)
+size_t sotto_filter_register(char out[SOTTO_FILTER_REGISTER], bool in, bool outgoing, bool data)
 {
-	return (size_t)snprintf(out, SOTTO_FILTER_REGISTER, "%s%sregister|ready\n",
+	return (size_t)snprintf(out, SOTTO_FILTER_REGISTER, "%s%s%sregister|ready\n",
 				in ? "register|report|smtp-in|link-connect\nregister|report|smtp-in|link-auth\n"
 				     "register|report|smtp-in|link-disconnect\nregister|filter|smtp-in|rcpt-to\n" : "",
+				in && data ? "register|report|smtp-in|tx-begin\nregister|filter|smtp-in|data-line\n" : "",
 				outgoing ? "register|report|smtp-out|protocol-server\nregister|report|smtp-out|tx-rcpt\n"
 					   "register|report|smtp-out|link-disconnect\n" : "");
 }

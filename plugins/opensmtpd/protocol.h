@@ -16,6 +16,7 @@
 enum sotto_filter_kind {
 	SOTTO_FILTER_OTHER,	/* nothing that we know, or not all of it there: no answer is owed */
 	SOTTO_FILTER_IN, SOTTO_FILTER_OUT,	/* config|subsystem|smtp-in, smtp-out */
+	SOTTO_FILTER_VERSION,	/* config|smtpd-version: `version` is it, 705 for 7.5 */
 	SOTTO_FILTER_READY,	/* config|ready: now is the time to register */
 	SOTTO_FILTER_REPORT,	/* session is known */
 	SOTTO_FILTER_REQUEST,	/* one is owed, that names session and token */
@@ -25,6 +26,7 @@ enum sotto_filter_kind {
 struct sotto_filter_line {
 	enum sotto_filter_kind kind;
 	uint64_t session, token;
+	unsigned version;
 	const char *phase;	/* "rcpt-to": of requests, and the event of reports; it ends at a '|' */
 	size_t phase_len;
 	const char *rest;	/* what stands behind the session (reports) or the token (requests), without the '|'; NULL: nothing */
@@ -45,7 +47,7 @@ size_t sotto_filter_proceed(char out[SOTTO_FILTER_ANSWER], uint64_t session, uin
 
 #define SOTTO_FILTER_REGISTER 512
 
-/* The answer to config|ready, as far as smtpd named the subsystems. Its length. */
-size_t sotto_filter_register(char out[SOTTO_FILTER_REGISTER], bool in, bool outgoing);
+/* The answer to config|ready, as far as smtpd named the subsystems; data: lines of messages are wanted as well. Its length. */
+size_t sotto_filter_register(char out[SOTTO_FILTER_REGISTER], bool in, bool outgoing, bool data);
 
 #endif

@@ -10,22 +10,28 @@
 #include "core/runtime/hop.h"
 #include "core/runtime/log.h"
 
-/* Debian's name for it, and everybody else's. Looked up once: the name service may be slow, and sandboxes forbid it. */
-static bool is_smtpd(uid_t uid)
+static uid_t uids[2];
+static unsigned n_uids;
+static bool known;
+
+/* Debian's name for it, and everybody else's. */
+void sotto_smtpd_user_know(void)
 {
 	static const char *const names[] = { "opensmtpd", "_smtpd" };
-	static uid_t uids[2];
-	static unsigned n;
-	static bool known;
 
 	for (unsigned i = 0; !known && i < 2; i++) {
 		const struct passwd *user = getpwnam(names[i]);
 
 		if (user != NULL)
-			uids[n++] = user->pw_uid;
+			uids[n_uids++] = user->pw_uid;
 	}
 	known = true;
-	for (unsigned i = 0; i < n; i++)
+}
+
+static bool is_smtpd(uid_t uid)
+{
+	sotto_smtpd_user_know();
+	for (unsigned i = 0; i < n_uids; i++)
 		if (uids[i] == uid)
 			return true;
 	return uid == 0;

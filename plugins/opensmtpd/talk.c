@@ -56,16 +56,27 @@ static int say_proceed(struct sotto_talk *t, uint64_t session, uint64_t token)
 	return say(t, answer, sotto_filter_proceed(answer, session, token));
 }
 
-/* The line as it came; end: all of it is there. */
-static int say_line(struct sotto_talk *t, const struct sotto_filter_line *l, const char *line, size_t len, bool end)
+/* "filter-dataline|SESSION|TOKEN|" and text, all but the text as smtpd said it; end: that is all of the line. */
+static int say_line(struct sotto_talk *t, const struct sotto_filter_line *l, const char *text, size_t len, bool end)
 {
 	static const char stream[] = "filter-dataline";
-	/* what smtpd said of session and token is said again, octet for octet, as is the message's line */
-	const char *at = l->phase + l->phase_len;
+	const char *at = l->phase + l->phase_len, *behind = l->rest != NULL ? l->rest : at + strlen(at);
 
-	if (say(t, stream, sizeof(stream) - 1) != 0 || say(t, at, len - (size_t)(at - line)) != 0)
+	if (say(t, stream, sizeof(stream) - 1) != 0 || say(t, at, (size_t)(behind - at)) != 0 || say(t, text, len) != 0)
 		return -1;
 	return end ? say(t, "\n", 1) : 0;
+}
+
+/* A line of a message as it came, with len octets of smtpd's line; before the first one maybe one of ours. */
+static int say_data(struct sotto_talk *t, const struct sotto_filter_line *l, const char *line, size_t len, bool end)
+{
+	const char *text = l->rest != NULL ? l->rest : "";
+	char header[SOTTO_TRACE];
+	size_t n = sotto_traces_line(t->traces, l->session, text, header);
+
+	if (n > 0 && say_line(t, l, header, n, true) != 0)
+		return -1;
+	return say_line(t, l, text, l->rest != NULL ? len - (size_t)(text - line) : 0, end);
 }
 
 static int say_registers(struct sotto_talk *t)
@@ -75,7 +86,7 @@ static int say_registers(struct sotto_talk *t)
 	if (t->registered)
 		return 0;
 	t->registered = true;
-	return say(t, text, sotto_filter_register(text, t->smtp_in, t->smtp_out));
+	return say(t, text, sotto_filter_register(text, t->smtp_in, t->smtp_out, t->version >= SOTTO_DATA_SINCE));
 }
 
 /* ---- who is owed one ---- */
@@ -154,16 +165,20 @@ static int heard(struct sotto_talk *t, const char *line, size_t len)
 	case SOTTO_FILTER_OUT:
 		t->smtp_out = true;
 		return 0;
+	case SOTTO_FILTER_VERSION:
+		t->version = l.version;
+		return 0;
 	case SOTTO_FILTER_READY:
 		return say_registers(t);
 	case SOTTO_FILTER_REPORT:
+		sotto_traces_report(t->traces, &l);
 		if (len <= SOTTO_HANDED_MAX)
 			(void)t->hand(t->arg, line, len);	/* one that it misses is a session of which it knows less */
 		return 0;
 	case SOTTO_FILTER_REQUEST:
 		return request(t, &l, line, len);
 	case SOTTO_FILTER_DATA:
-		return say_line(t, &l, line, len, true);
+		return say_data(t, &l, line, len, true);
 	case SOTTO_FILTER_OTHER:
 		break;
 	}
@@ -187,7 +202,7 @@ static int overlong(struct sotto_talk *t)
 	t->echoing = l.kind == SOTTO_FILTER_DATA;
 	t->skipping = !t->echoing;
 	if (l.kind == SOTTO_FILTER_DATA)
-		r = say_line(t, &l, t->line, n, false);
+		r = say_data(t, &l, t->line, n, false);
 	else if (l.kind == SOTTO_FILTER_REQUEST)
 		r = say_proceed(t, l.session, l.token);
 	return r;

@@ -12,9 +12,11 @@
 
 #include "core/crypto/memory.h"
 #include "plugins/opensmtpd/protocol.h"
+#include "plugins/opensmtpd/traces.h"
 
 #define SOTTO_HOLD_MS 3000	/* a RCPT command waits no longer for what its domain offers */
 #define SOTTO_OWED_MAX 1000	/* at once; more are answered at once */
+#define SOTTO_DATA_SINCE 704	/* before 7.4 smtpd cuts lines of messages that go by a filter */
 #define SOTTO_TALK_LINE 131072	/* of smtpd's; its own limit is half of that */
 #define SOTTO_HANDED_MAX 2048	/* octets of a line that a worker gets; longer ones it does not */
 
@@ -28,7 +30,9 @@ struct sotto_talk {
 	/* A line for the worker. False: it did not take it. */
 	bool (*hand)(void *arg, const char *line, size_t len);
 	void *arg;
+	struct sotto_traces *traces;	/* what messages are marked with */
 	/* its own, begin with zero */
+	unsigned version;	/* smtpd's */
 	bool smtp_in, smtp_out, registered;
 	bool echoing;		/* in the middle of a message's line that is longer than our buffer */
 	bool skipping;		/* ... of another line */

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/runtime/addr.h"
 #include "core/runtime/options.h"
 #include "core/runtime/version.h"
+#include "plugins/opensmtpd/own-name.h"
 #include "plugins/opensmtpd/worker.h"
 
 static int complain(const char *what, const char *value)
@@ -76,21 +76,6 @@ static int read_one(struct sotto_worker *w, int c, const char *value)
 	}
 }
 
-/* What smtpd calls itself, where nobody says otherwise: Debian's /etc/mailname, or the host's name. */
-static const char *own_name(void)
-{
-	static char name[256];
-	FILE *f = fopen("/etc/mailname", "re");
-	bool read = f != NULL && fgets(name, sizeof(name), f) != NULL;
-
-	if (f != NULL)
-		(void)fclose(f);
-	name[strcspn(name, " \t\r\n")] = '\0';
-	if ((!read || name[0] == '\0') && gethostname(name, sizeof(name) - 1) != 0)
-		return "localhost";
-	return name;
-}
-
 int sotto_worker_options(struct sotto_worker *w, int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -113,7 +98,7 @@ int sotto_worker_options(struct sotto_worker *w, int argc, char **argv)
 		if (read_one(w, c, optarg) != 0)
 			return -1;
 	if (w->helo == NULL)
-		w->helo = own_name();
+		w->helo = sotto_own_name();
 	if (w->talk < 0)
 		return complain("only filter-sotto starts it", NULL);
 	return snprintf(w->hop_dir, sizeof(w->hop_dir), "%s/hop", w->state) < (int)sizeof(w->hop_dir) ? 0 : complain("a path is too long", NULL);

@@ -20,7 +20,9 @@
 
 #include "core/crypto/memory.h"
 #include "core/runtime/log.h"
+#include "core/runtime/sandbox.h"
 #include "plugins/opensmtpd/probes.h"
+#include "plugins/opensmtpd/smtpd-user.h"
 #include "plugins/opensmtpd/table.h"
 #include "plugins/opensmtpd/talk.h"
 
@@ -86,6 +88,17 @@ static void on_told(evutil_socket_t fd, short what, void *arg)
 		let_go(w);
 }
 
+/* Keys of ours, and octets from everywhere, are in this process. All that has to be opened is open. */
+static void enter_sandbox(const struct sotto_worker *w)
+{
+	int r;
+
+	sotto_smtpd_user_know();
+	r = sotto_sandbox_enter(SOTTO_SANDBOX_SERVING);
+	if (r != 0)
+		sotto_log_limited(w->state, "sandbox-limit", LOG_NOTICE, "no sandbox: %s; going on without", strerror(-r));
+}
+
 static void on_term(evutil_socket_t number, short what, void *arg)
 {
 	struct sotto_worker *w = arg;
@@ -122,6 +135,7 @@ int main(int argc, char **argv)
 		return FAILED;
 	}
 	w.lock = be_seen(&w);
+	enter_sandbox(&w);
 	if (send(w.talk, "ready", 5, MSG_NOSIGNAL) != 5)
 		return FAILED;
 	sotto_log(LOG_INFO, "connections are taken: %u listeners%s", w.n_in, w.hop >= 0 ? ", and the hop" : "");

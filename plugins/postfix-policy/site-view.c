@@ -23,36 +23,44 @@ static void against(struct sotto_site_view *v, const char *text)
 }
 
 /*
- * The administrator's own tables of a parameter, into words of 64 KiB at most. False: one of them stands behind ours, or they are too
- * long. not_whole: without those that are asked with whole addresses only.
+ * The administrator's own tables of a parameter, into words of 64 KiB at most. *behind: one of them stands behind ours. False: they are
+ * too long. not_whole: without those that are asked with whole addresses only.
  */
-static bool own_words(const char *value, bool not_whole, char **out)
+static bool own_words(const char *value, bool not_whole, char **out, bool *behind)
 {
 	const char *word;
-	bool ours = false, behind = false;
+	bool ours = false;
 	size_t len, size = 0;
 	FILE *f = open_memstream(out, &size);
 
+	*behind = false;
 	if (f == NULL)
 		return false;
 	while ((word = sotto_site_word(&value, &len)) != NULL) {
 		bool here = len > 10 && memcmp(word, "socketmap:", 10) == 0 && memmem(word, len, OURS, strlen(OURS)) != NULL;
 
 		ours = ours || here;
-		behind = behind || (ours && !here);
+		*behind = *behind || (ours && !here);
 		if (!here && !(not_whole && sotto_site_maps_whole(word, len)))
 			(void)fprintf(f, "%.*s ", (int)len, word);
 	}
-	return fclose(f) == 0 && !behind && size < 65536;
+	return fclose(f) == 0 && size < 65536;
 }
 
-/* The source of a parameter's tables; -1: there are none. */
+/*
+ * The source of a parameter's tables; -1: there are none. Ours in transport_maps knows whole addresses, which a table behind it would
+ * have answered before; ours in smtp_tls_policy_maps knows the hop alone, and stands in front.
+ */
 static int source(struct sotto_site_view *v, enum sotto_site_param p, bool not_whole)
 {
 	char *words = NULL, text[150];
+	bool behind;
 	int n = -1;
 
-	if (!own_words(get(v, p), not_whole, &words)) {
+	if (!own_words(get(v, p), not_whole, &words, &behind)) {
+		(void)snprintf(text, sizeof(text), "%s is too long", sotto_site_conf_name(p));
+		against(v, text);
+	} else if (behind && p == SITE_TRANSPORT_MAPS) {
 		(void)snprintf(text, sizeof(text), "%s: a table stands behind Sotto's own; it has to be in front", sotto_site_conf_name(p));
 		against(v, text);
 	} else if (!sotto_site_words_none(words)) {

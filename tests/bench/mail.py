@@ -43,8 +43,8 @@ def cgroups():
 class Cpu:
     """The CPU of some hosts: a cgroup of their own."""
 
-    def __init__(self, root):
-        self.folder = root / f"sotto-bench-{os.getpid()}"
+    def __init__(self, root, name="hosts"):
+        self.folder = root / f"sotto-bench-{os.getpid()}-{name}"
         self.folder.mkdir()
 
     def enter(self, pid):

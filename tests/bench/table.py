@@ -133,19 +133,32 @@ def lookups(t):
 def sessions(t):
     t.head("Inbound sessions of Postfix a second: connect, EHLO, QUIT")
     for at_once in (1, 20):
-        plain = f"sessions.{at_once}.plain.per_second"
         t.lines.append(f"  {at_once} at a time")
-        t.row("smtpd", plain, "/s")
-        t.row("sotto-front, sotto-session, smtpd", f"sessions.{at_once}.session.per_second", "/s", against=[("smtpd's", plain)])
-        t.row("sotto-front alone, smtpd", f"sessions.{at_once}.front.per_second", "/s", against=[("smtpd's", plain)])
+        for way, text in (("plain", "smtpd"), ("session", "sotto-front, sotto-session, smtpd"), ("front", "sotto-front alone, smtpd")):
+            for figure, unit, what, digits in (("per_second", "/s", "", 0), ("cpu_ms", "ms", ", CPU a session", 2)):
+                against = [("smtpd's", f"sessions.{at_once}.plain.{figure}")] if way != "plain" else []
+                t.row(text + what, f"sessions.{at_once}.{way}.{figure}", unit, digits=digits, against=against)
     for way, text in (("session", "through sotto-front and sotto-session"), ("front", "through the front alone")):
         ratios = [t.ratio(f"sessions.{at_once}.{way}.per_second", f"sessions.{at_once}.plain.per_second") for at_once in (1, 20)]
         t.must(f"sessions a second {text} at least 0.35 of smtpd's", None if None in ratios else min(ratios), lambda r: r >= 0.35)
 
 
+def postfixmail(t):
+    t.head("Small messages, Postfix to Postfix", "until the last is in the receiver's Maildir; all of them arrived, and by the way that is meant",
+           "a connection may take several; Postfix reuses those without STARTTLS inside")
+    for how, what in (("queue", "from the sender's queue, let go all at once"), ("path", "from smtp-source, a connection each, through the sender")):
+        t.lines.append(f"  {what}")
+        for name, text in WAYS:
+            against = [(other, f"postfix.{how}.{key}.per_second") for other, key in (("plain", "plain"), ("STARTTLS", "starttls"))
+                       if key != name and name != "plain"]
+            t.row(f"{text}, messages a second", f"postfix.{how}.{name}.per_second", "/s", digits=1, against=against)
+    t.must("messages a second sealed (starttls=skip) at least STARTTLS's, from the queue",
+           t.ratio("postfix.queue.sealed_skip.per_second", "postfix.queue.starttls.per_second"), lambda r: r >= 1)
+
+
 def table(figures):
     """(lines, targets as they go into bench.json)."""
     t = Table(figures)
-    for part in (handshake, start, relay, memory, turns, mail, lookups, sessions):
+    for part in (handshake, start, relay, memory, turns, mail, lookups, sessions, postfixmail):
         part(t)
     return t.lines, t.targets

@@ -10,7 +10,8 @@ import time
 from .mailserver_postfix import SCRIPT
 
 MAIN, MASTER = CF = ("/etc/postfix/main.cf", "/etc/postfix/master.cf")
-SENT = re.compile(r"to=<(?P<to>[^>]*)>,(?: orig_to=<[^>]*>,)? relay=(?P<relay>\S+), .*dsn=(?P<dsn>[\d.]+), status=(?P<status>\w+) \((?P<text>.*)\)$")
+SENT = re.compile(r"to=<(?P<to>[^>]*)>,(?: orig_to=<(?P<asked>[^>]*)>,)? relay=(?P<relay>\S+), .*dsn=(?P<dsn>[\d.]+), status=(?P<status>\w+) \((?P<text>.*)\)$")
+ESTABLISHED = re.compile(r"^postfix/smtp\[(\d+)\]: (\w+) TLS connection established")
 
 
 def files_of(server):
@@ -105,6 +106,31 @@ def take_effect(server, restart=False):
 def outcomes(lines):
     """What Postfix's log says of each delivery: [(to, relay, dsn, status, text)]."""
     return [found.groupdict() for found in map(SENT.search, lines) if found]
+
+
+def results(lines):
+    """{recipient as it was asked for: (how TLS was established, or "", relay, dsn, status)}. A process has one delivery at a time."""
+    found, tls = {}, {}
+    for line in lines:
+        established, sent = ESTABLISHED.match(line), SENT.search(line)
+        pid = line.partition("[")[2].partition("]")[0]
+        if established:
+            tls[pid] = established.group(2)
+        elif sent:
+            found[sent["asked"] or sent["to"]] = (tls.pop(pid, ""), sent["relay"], sent["dsn"], sent["status"])
+    return found
+
+
+def deliver(origin, messages):
+    """Sends all, each to one recipient, and what became of it within its first attempt; nothing stays in the queue."""
+    mark = len(origin.log())
+    for message in messages:
+        origin.submit(message)
+    to = "|".join(re.escape(message.recipients[0]) for message in messages)
+    origin.await_log(rf"to=<(?:{to})>,.* status=", mark, count=len(messages))
+    became = results(origin.log()[mark:])
+    origin.clear_queue()
+    return became
 
 
 def ask(server, recipient):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from .message import Message
 from .smtp import Bare
 
-FOLDERS = ("/var/lib/sotto", "/run/sotto", "/var/spool/exim4/input", "/var/spool/exim4/msglog", "/tmp")
+FOLDERS = ("/var/lib/sotto", "/run/sotto", "/var/spool/exim4/input", "/var/spool/exim4/msglog", "/tmp",
+           *(f"/var/spool/postfix/{queue}" for queue in ("maildrop", "incoming", "active", "deferred", "defer")))
+SERVERS = ("exim4", "smtpd")        # who serves a client
 STAMPS = re.compile(r"\.swept$|-limit$|sotto\.conf\.good$|/identity$")      # made at first need, once
 
 
@@ -17,7 +19,7 @@ STAMPS = re.compile(r"\.swept$|-limit$|sotto\.conf\.good$|/identity$")      # ma
 class Held:
     """Of one host, at one moment."""
     sessions: int       # processes of sotto-session
-    exims: int
+    servers: int        # of the mail server's own
     descriptors: int    # of all of them
     private: int        # KiB of memory that is theirs alone
     largest: int        # KiB of the largest sotto-session
@@ -26,7 +28,7 @@ class Held:
     files: frozenset
 
     def __str__(self):
-        return (f"{self.sessions:2} sotto-session, {self.exims:2} Exim, {self.descriptors:3} descriptors, {self.private:6,} KiB private, "
+        return (f"{self.sessions:2} sotto-session, {self.servers:2} of the mail server, {self.descriptors:3} descriptors, {self.private:6,} KiB private, "
                 f"{self.sockets:3} sockets, {self.kernel:6,} KiB in the kernel")
 
 
@@ -51,8 +53,8 @@ def _files(host):
 
 
 def held(host):
-    found = [one for one in host.processes() if one[1] in ("sotto-session", "exim4")]
-    ours = [pid for pid, name, _ in found if name == "sotto-session"]
+    found = [one for one in host.processes() if one[1] in ("sotto-session", "sotto-front", *SERVERS)]
+    ours = [pid for pid, name, _ in found if name.startswith("sotto")]
     with open(f"/proc/{host.pid}/net/sockstat", encoding="ascii") as f:
         tcp = dict(re.findall(r"(\w+) (\d+)", re.search(r"^TCP: (.*)$", f.read(), re.M).group(1)))
     return Held(len(ours), len(found) - len(ours), sum(_descriptors(pid) for pid, _, _ in found), sum(_private(pid) for pid, _, _ in found),
@@ -71,7 +73,7 @@ def until(server, good, seconds=60):
 
 def quiet(now):
     """Exim's daemon, and nothing else."""
-    return (now.sessions, now.exims) == (0, 1)
+    return (now.sessions, now.servers) == (0, 1)
 
 
 def settled(server, before, seconds=60):
@@ -90,6 +92,6 @@ def serve(server, stranger):
         client.ask(f"RCPT TO:<{message.recipients[0]}>", 250)
         client.ask("DATA", 354)
         client.send(message.smtp)
-        assert client.reply()[-1].startswith("250 OK id=")
+        assert client.reply()[-1].startswith(server.accepted)
         client.ask("QUIT", 221)
     return time.monotonic() - began

@@ -24,6 +24,8 @@ class MailServer:
     run_mode = "700"        # of /run/sotto
     log_path = ""           # the mail server's own log, in the root
     second_way = False      # does it go on without Sotto, in the same attempt, where a connection through Sotto was lost?
+    traces = True           # whether it lets Sotto say in the message how that came in
+    probes = False          # whether Sotto there asks a new domain's mail server before the first mail
 
     def __init__(self, host, domain, release):
         self.host, self.domain, self.release = host, domain, release
@@ -63,8 +65,10 @@ class MailServer:
     # how its log, and its queue, say what happened: patterns, and folders that change when the queue does
 
     accepted = ""       # in the reply to a message that was taken
+    accepted_any = ""   # the same as a pattern, however it came
     bounced = ""
     cut_in_data = ""    # a client was lost while it sent a message
+    taken = ""          # a message has come in, from whomever
 
     def sent(self, recipient):
         raise NotImplementedError
@@ -79,6 +83,11 @@ class MailServer:
     def spool_folders(self):
         raise NotImplementedError
 
+    unanswered = ""     # the connection broke when the message had been sent, and before it was answered
+
+    def settle(self, message):
+        """Returns when the message that was just submitted has been tried once."""
+
     def waiting(self):
         """How many messages are in the queue and are not being delivered."""
         return len(self.queue())
@@ -86,7 +95,7 @@ class MailServer:
     def forget_hosts(self):
         """What the mail server itself remembers of hosts that it could not deliver to."""
 
-    def program_changed(self):
+    def program_changed(self, must_start=True):
         """Another sotto-session is installed."""
 
     # what all share
@@ -225,9 +234,11 @@ class Exim(MailServer):
     kind = "exim"
     adapter_user = "Debian-exim"
     log_path = "/var/log/exim4/mainlog"
-    accepted = "250 OK id="
+    accepted = accepted_any = "250 OK id="
     bounced = r" \*\* "
     cut_in_data = r"SMTP connection .* lost while reading message data"
+    taken = r" <= "
+    unanswered = r" == .*(end of data|BDAT)"
 
     DEBCONF = {"dc_eximconfig_configtype": "internet", "dc_other_hostnames": "", "dc_local_interfaces": "", "dc_readhost": "",
                "dc_relay_domains": "", "dc_minimaldns": "false", "dc_relay_nets": "", "dc_smarthost": "", "CFILEMODE": "644",
@@ -316,6 +327,10 @@ class Exim(MailServer):
     def submit(self, message, *options):
         command = ["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients]
         self.host.run(command, message.octets)
+
+    def patient(self):
+        """It does not end a session after so many commands that bring no mail."""
+        return self.configured("smtp_accept_max_nonmail_hosts =")
 
     def submit_smtp(self, message, parameters="", rcpt_parameters="", ehlo=True):
         """Gives the message to `exim4 -bs`, the local user's SMTP, for what sendmail has no option for. The dialogue."""

@@ -24,8 +24,11 @@ class Postfix(MailServer):
     adapter_user = "_sotto"
     run_mode = "711"
     accepted = "250 2.0.0 Ok: queued as "
+    accepted_any = r"250 2\.0\.0 Ok: (?:\d+ bytes )?queued as "      # by BDAT
     bounced = r"status=bounced"
     cut_in_data = r"lost connection after DATA"
+    taken = r"from=<.*>, size="
+    unanswered = r"lost connection.*while sending (end of data|message body)|conversation.*timed out while sending"
     # As with Exim: what cannot be read on the wire cannot be read because of Sotto, and not of STARTTLS.
     NO_STARTTLS = {"smtpd_tls_security_level": "none"}
 
@@ -34,6 +37,7 @@ class Postfix(MailServer):
         self.settings = {"myhostname": self.name, "myorigin": domain, "home_mailbox": "Maildir/", "message_size_limit": "51200000",
                          "mydestination": f"{domain}, six.{domain}, mid.{domain}, {self.name}, localhost", **self.NO_STARTTLS}
         self.daemon = Unit(host, "sotto-policyd")
+        self._submitted = 0
 
     @property
     def version(self):
@@ -126,6 +130,10 @@ class Postfix(MailServer):
                 self.postconf("-e", *(f"{key}={value}" for key, value in before.items()))
             self._changed()
 
+    def patient(self):
+        """It does not end a session after so many commands that bring no mail, or that it does not know."""
+        return self.configured(smtpd_junk_command_limit="100000000", smtpd_hard_error_limit="100000000", smtpd_soft_error_limit="100000000")
+
     def _changed(self):
         self.restart()
 
@@ -160,10 +168,15 @@ class Postfix(MailServer):
     def took(self, sender):
         return rf"from=<{re.escape(sender)}>, size="
 
+    def settle(self, message):
+        to = message.recipients[0]
+        self.await_log(f"{self.sent(to)}|{self.deferred(to)}", self._submitted)
+
     def waiting(self):
         return len([name for name in self._queued(("deferred",))]) if not self._queued(QUEUES[:3]) else 0
 
     def submit(self, message, *options):
+        self._submitted = len(self.log())
         self.host.run(["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients], message.octets)
 
     def queue(self):

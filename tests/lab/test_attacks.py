@@ -40,8 +40,8 @@ def everything(client):
 
 
 def no_trace(watch, server):
-    """Exim has taken no message, and no session was called sealed."""
-    assert not server.delivered("bert") and not [line for line in watch.log(server) if " <= " in line or "evil" in line], watch.log(server)[-5:]
+    """The mail server has taken no message, and no session was called sealed."""
+    assert not server.delivered("bert") and not [line for line in watch.log(server) if re.search(server.taken, line) or "<= evil" in line], watch.log(server)[-5:]
     assert not watch.said(server, "accept", outcome="sealed")
 
 
@@ -74,7 +74,7 @@ def test_switch_in_a_batch(watch, server, stranger, needs_sotto, before):
         client.reply()
         client.send(before.encode() + COMMAND + HELLO + b"\r\n" + b"QUIT\r\n")
         said = everything(client)
-    assert not re.search(rb"(?m)^220 ", said) and b"\r\n5" in said, said
+    assert not re.search(rb"(?m)^220 ", said) and re.search(rb"(?m)^5", said), said
     no_trace(watch, server)
 
 
@@ -83,7 +83,7 @@ def test_commands_behind_a_refused_hello(watch, server, stranger, needs_sotto):
     with Bare(stranger.host, server.host) as client:
         client.reply()
         client.ask("EHLO mx.p.example", 250)
-        client.send(COMMAND + b"\xff" * 1216 + b"NOOP\r\nMAIL FROM:<anna@p.example>\r\n")
+        client.send(COMMAND + b"\xff" * 1216 + b"RSET\r\nMAIL FROM:<anna@p.example>\r\n")
         assert [client.reply()[-1][:3] for _ in range(3)] == ["501", "250", "250"]
         client.ask("RSET", 250)
         hand_over(client, server, stranger_letter(server))
@@ -155,6 +155,11 @@ class Middle:
             to.shutdown(socket.SHUT_WR)
 
 
+@pytest.fixture(params=[("a", "c"), ("c", "a")], ids=["4.96-to-4.98", "4.98-to-4.96"])
+def pair(lab, request):
+    return tuple(lab.servers[name] for name in request.param)
+
+
 @pytest.fixture
 def in_the_middle(lab, stranger, pair):
     """insert(pattern, skip, octets, from_client): from now on mail from origin to target passes somebody who inserts octets."""
@@ -188,7 +193,6 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", list(PLACES))
-@pytest.mark.parametrize("pair", [("a", "c"), ("c", "a")], indirect=True, ids=["4.96-to-4.98", "4.98-to-4.96"])
 def test_injection_in_the_middle(watch, pair, in_the_middle, needs_sotto, place):
     """Whatever somebody in the middle inserts around the switch: neither Exim acts on it, and the message arrives, once and unaltered."""
     origin, target = pair
@@ -196,17 +200,18 @@ def test_injection_in_the_middle(watch, pair, in_the_middle, needs_sotto, place)
     middle = in_the_middle(pattern, skip, octets, from_client)
     message = letter(origin, target)
     origin.submit(message, "-odi")
+    origin.settle(message)
     if origin.queue():
         origin.forget_hosts()
         origin.run_queue()
     assert middle.inserted and not origin.queue()
     # what the sender pipelined may have arrived whole before the end that it then had no answer for: as with any cut connection
-    unanswered = [line for line in watch.log(origin) if " == " in line and re.search("end of data|BDAT", line)]
+    unanswered = [line for line in watch.log(origin) if re.search(origin.unanswered, line)]
     target.await_empty_queue()
     copies = target.await_mail("bert")
     assert not [wrong for one in copies for wrong in [difference(one, message)] if wrong]
     assert len(copies) == 1 or len(copies) == 2 == len(unanswered) + 1
-    assert not [line for line in watch.log(target) if re.search(r"<= evil", line)]
+    assert not [line for line in watch.log(target) if re.search(target.took("evil@p.example"), line)]
     # a session that was called sealed by both sides is one that nobody had a hand in
     ids = [{one.id for one in watch.said(server, role, outcome="sealed") if "end=" not in one.line} for server, role in ((origin, "connect"), (target, "accept"))]
     assert ids[0] == ids[1], ids
@@ -231,9 +236,10 @@ def smuggle(server, end):
 def normal(octets):
     """Without what differs from one time to the next: ids and times; without our keyword, and the one that we hide (PROTOCOL.md 6)."""
     octets = re.sub(rb"250-(XSOTTO 1|PIPECONNECT)\r\n", b"", octets)
-    octets = re.sub(rb"\b[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}\b", b"ID", octets)
+    octets = re.sub(rb"\b[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}\b", b"ID", octets)         # Exim's
+    octets = re.sub(rb"(?<=queued as )[0-9A-F]+|(?<=SMTP id )[0-9A-F]+|<?\b2026\d{10}\.[0-9A-F]+@", b"ID", octets)     # Postfix's
     octets = re.sub(rb"\w{3}, \d\d? \w{3} \d{4} [\d:]{8} [+-]\d{4}", b"TIME", octets)
-    return re.sub(rb"\n\t\(X-Sotto: [^)]*\)", b"", octets)
+    return re.sub(rb"\n\t\(X-Sotto: [^)]*\)|(?<=\n)X-Sotto: [^\n]*\n", b"", octets)
 
 
 def open_clear(origin, server):
@@ -269,7 +275,7 @@ def outcome(opened, server, dialogue):
         client.send(dialogue[-1])
         rest = everything(client)
     heard = normal("\r\n".join("\r\n".join(one) for one in said).encode() + b"\r\n" + rest)
-    codes = re.findall(rb"250 OK id=", heard)
+    codes = re.findall(server.accepted_any.encode(), heard)
     mails = [normal(one) for one in server.await_mail("bert", len(codes))] if codes else []
     return heard, sorted(mails)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
-"""The failure table, rows in which sotto-session cannot be started, or crashes, or hangs before it is ready: two Postfixes, one side broken."""
+"""The failure table, rows in which sotto-session cannot be started, or crashes, or hangs before it is ready: two Postfixes, or Postfix and Exim; one side
+broken."""
 
 import contextlib
 import os
@@ -8,6 +9,7 @@ import pytest
 
 from .faults import SESSION, replaced
 from .stand_in import program
+from .test_postfix_failures_host import MIXED
 from .test_failures_start import broken, demanded, folder_instead, letter_between, nothing_left, original, required, without_session   # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("needs_sotto")
@@ -19,9 +21,9 @@ BINARIES = {
 }
 
 
-@pytest.fixture
-def ends(postfixes):
-    return postfixes["f"], postfixes["g"]
+@pytest.fixture(params=MIXED)
+def ends(lab, postfixes, request):     # pylint: disable=unused-argument
+    return tuple(lab.servers[letter] for letter in request.param)
 
 
 @contextlib.contextmanager
@@ -71,6 +73,8 @@ def limited(server, limit):
 @pytest.mark.parametrize("limit", [f"-n {n}" for n in (8, 13, 14, 15, 16, 17, 18, 20, 24)] + [f"-v {n}" for n in (4000, 12000, 20000, 40000)] + ["-f 0"])
 def test_scarce_in_the_daemon(watch, ends, limit):     # noqa: F811
     """With few descriptors, or little memory, for sotto-policyd and its sessions, each message arrives, in time."""
+    if ends[0].kind != "postfix":
+        pytest.skip("it is Postfix's")
     with limited(ends[0], limit):
         letters = [letter_between(watch, ends).send() for _ in range(3)]
         for letter in letters:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The failure table's rows of test_failures_wire.py, between two Postfixes."""
+"""The failure table's rows of test_failures_wire.py, between two Postfixes, and between Postfix and Exim."""
 
 import contextlib
 
@@ -9,6 +9,7 @@ from .rules import CLIENT, SERVER, STALL, Rule, octet
 from .test_failures_wire import (BIG, letter_through, required, test_breaks_before_it_begins, test_exchange_on_the_way,    # noqa: F401 (fixtures, tests)
                                  test_exchange_stalls_on_the_way, test_keyword_on_the_way, test_sealed_and_lost_is_no_fault_of_the_state, test_sealed_breaks,
                                  test_sealed_truncated_is_no_end)
+from .test_postfix import configured
 from .test_postfix_failures_host import ends, stands_before     # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("needs_sotto")
@@ -19,7 +20,7 @@ def test_dies_before_the_last_reply(watch, middle, ends, sotto):      # noqa: F8
     """The connection dies between the final dot and its reply: the message comes twice, as SMTP has it, with us and without us alike."""
     origin, target = ends
     with contextlib.ExitStack() as stack:
-        stack.enter_context(target.configured(smtpd_discard_ehlo_keywords="chunking"))
+        stack.enter_context(configured(target, {"smtpd_discard_ehlo_keywords": "chunking"}, ["chunking_advertise_hosts ="]))
         if not sotto:
             for server in ends:
                 server.disable_sotto()

@@ -36,10 +36,14 @@ static inline void child_fails(int line, const char *what)
 }
 
 /* The ways into a sandbox. */
-enum way { CONNECTING, SETTLED, BOTH, WAYS };
+enum way { CONNECTING, SETTLED, BOTH, SERVING, WAYS };
 
 static inline void enter(enum way way)
 {
+	if (way == SERVING) {
+		NEED(sotto_sandbox_enter(SOTTO_SANDBOX_SERVING) == 0);
+		return;
+	}
 	if (way != SETTLED)
 		NEED(sotto_sandbox_enter(SOTTO_SANDBOX_CONNECTING) == 0);
 	if (way != CONNECTING)

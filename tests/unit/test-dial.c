@@ -26,6 +26,7 @@
 #define GENEROUS_S 20	/* an upper bound for what should be over in a moment */
 
 struct result {
+	const char *unwanted;
 	int calls, error, fd;
 	char host[SOTTO_DNS_NAME];
 	struct sockaddr_storage peer;
@@ -467,6 +468,41 @@ static void local_addresses_go_by_family(void **state)
 	expect_connected(&lab->r, "live.example.org", LIVE);
 }
 
+/* ---- who is not wanted ---- */
+
+static bool unwanted(void *arg, const char *host, const struct sockaddr *to, socklen_t len)
+{
+	struct result *r = arg;
+
+	assert_int_equal(len, sizeof(struct sockaddr_in));
+	assert_int_equal(to->sa_family, AF_INET);
+	assert_true(strlen(host) > 0);
+	return strcmp(host, r->unwanted) == 0;
+}
+
+static struct result *dial_without(struct lab *lab, const char *domain, const char *host, unsigned timeout_ms)
+{
+	struct sotto_dial_options options = { .timeout_ms = timeout_ms, .port = lab->port, .unwanted = unwanted };
+
+	lab->r = (struct result){ .lab = lab, .unwanted = host };
+	return wait_for(lab, sotto_dial_mx(lab->base, lab->mx, domain, &options, on_done, &lab->r));
+}
+
+static void who_is_not_wanted_is_not_connected_to_and_nobody_behind(void **state)
+{
+	expect_error(dial_without(*state, "live.org", "live.example.org", 60000), SOTTO_DIAL_NOT_OFFERED, "live.example.org", LIVE);
+	expect_error(dial_without(*state, "refused-then-live.org", "refusing.example.org", 60000), SOTTO_DIAL_NOT_OFFERED,
+		     "refusing.example.org", REFUSING);
+	expect_error(dial_without(*state, "refused-then-live.org", "live.example.org", 60000), SOTTO_DIAL_NOT_OFFERED, "live.example.org",
+		     LIVE);
+	expect_connected(dial_without(*state, "live.org", "refusing.example.org", 60000), "live.example.org", LIVE);
+}
+
+static void one_before_it_that_is_under_way_may_still_answer(void **state)
+{
+	expect_error(dial_without(*state, "silent-then-live.org", "live.example.org", 600), ETIMEDOUT, "silent.example.org", SILENT);
+}
+
 static void the_port_is_25_unless_said(void **state)
 {
 	struct lab *lab = *state;
@@ -719,7 +755,8 @@ int main(void)
 		LAB(everything_together_ends_with_the_timeout),
 		LAB(what_mx_says_is_passed_on),
 		LAB(local_addresses_go_by_family),
-		LAB(the_port_is_25_unless_said),
+		LAB(the_port_is_25_unless_said), LAB(who_is_not_wanted_is_not_connected_to_and_nobody_behind),
+		LAB(one_before_it_that_is_under_way_may_still_answer),
 		LAB(a_resolver_of_its_own_will_do),
 		LAB(cancel_at_any_time_is_silent),
 		LAB(the_callee_may_dial_again),

@@ -8,6 +8,9 @@
 
 #include <limits.h>
 
+#include "core/runtime/addr.h"
+#include "core/runtime/live.h"
+#include "plugins/opensmtpd/keeper.h"
 #include "plugins/opensmtpd/talk.h"
 
 #define SESSION "7641df9771b4ed00"
@@ -16,7 +19,12 @@
 #define RCPT(session, address) "filter|0.7|1576146008.006099|smtp-in|rcpt-to|" session "|" TOKEN "|" address "\n"
 #define PROCEED(session) "filter-result|" session "|" TOKEN "|proceed\n"
 #define REGISTERS "register|report|smtp-in|link-connect\nregister|report|smtp-in|link-auth\nregister|report|smtp-in|link-disconnect\n" \
-	"register|filter|smtp-in|rcpt-to\nregister|ready\n"
+	"register|filter|smtp-in|rcpt-to\n"
+#define DATA_REGISTERS "register|report|smtp-in|tx-begin\nregister|filter|smtp-in|data-line\n"
+#define READY "register|ready\n"
+#define DATA(text) "filter|0.7|1.0|smtp-in|data-line|" SESSION "|" TOKEN "|" text "\n"
+#define ECHO(text) "filter-dataline|" SESSION "|" TOKEN "|" text "\n"
+#define CONNECT(peer) "report|0.7|1.0|smtp-in|link-connect|" SESSION "|mx.example|pass|" peer "|192.0.2.1:25\n"
 
 static char self[PATH_MAX];
 
@@ -27,7 +35,7 @@ struct stage {
 	int listening;			/* smtpd's inner listener */
 };
 
-/* ---- the worker: --helo says how it behaves ---- */
+/* ---- the worker: --from says how it behaves ---- */
 
 static const char *word_after(int argc, char **argv, const char *option)
 {
@@ -76,7 +84,7 @@ static void serve(int listening)
 
 static void play_worker(int argc, char **argv)
 {
-	const char *how = word_after(argc, argv, "--helo");
+	const char *how = word_after(argc, argv, "--from");
 	int talk = atoi(word_after(argc, argv, "--talk")), listening = atoi(word_after(argc, argv, "--in"));
 	struct pollfd p[2] = { { .fd = talk, .events = POLLIN }, { .fd = listening, .events = POLLIN } };
 	char line[SOTTO_HANDED_MAX + 1];
@@ -122,7 +130,7 @@ static void begin(struct stage *t, const char *how, const char *worker)
 	char conf[128], inner[8];
 	int pair[2], fd;
 	const char *const words[] = { "--listen", t->listen, "--hop-port", t->hop, "--worker", worker, "--backend", t->backend, "--conf", conf,
-				      "--state", lab_dir, "--run", lab_dir, "--helo", how, NULL };
+				      "--state", lab_dir, "--run", lab_dir, "--helo", "mx.test.example", "--from", how, NULL };
 
 	(void)snprintf(conf, sizeof(conf), "%s/sotto.conf", lab_dir);
 	fd = listen_tcp(t->port);
@@ -136,7 +144,7 @@ static void begin(struct stage *t, const char *how, const char *worker)
 	close(pair[1]);
 	t->smtpd = pair[0];
 	lab_put(t->smtpd, "config|smtpd-version|7.6.0\nconfig|protocol|0.7\nconfig|smtp-session-timeout|300\nconfig|subsystem|smtp-in\nconfig|ready\n");
-	lab_expect(t->smtpd, REGISTERS);
+	lab_expect(t->smtpd, REGISTERS DATA_REGISTERS READY);
 }
 
 /* A connection to the public port, as soon as it listens. */
@@ -190,6 +198,23 @@ static void end(struct stage *t)
 	close(t->listening);
 }
 
+/* The connection reaches smtpd with a PROXY header, and octets go both ways. */
+static void expect_passed(const struct stage *t)
+{
+	uint8_t header[28];
+	int client = call(t), mta = lab_accept(t->listening);
+
+	lab_get(mta, (char *)header, sizeof(header));
+	assert_memory_equal(header + 12, "\x21\x11\x00\x0c\x7f\x00\x00\x01\x7f\x00\x00\x01", 12);
+	lab_put(mta, "220 smtpd\r\n");
+	lab_expect(client, "220 smtpd\r\n");
+	lab_put(client, "EHLO x\r\n");
+	lab_expect(mta, "EHLO x\r\n");
+	close(mta);
+	lab_expect_end(client);
+	close(client);
+}
+
 static void test_answers(void **state)
 {
 	struct stage t;
@@ -240,16 +265,41 @@ static void test_worker_dies(void **state)
 	end(&t);
 }
 
+/* However often somebody kills it: the next connection finds another one, and none is refused or passed through. */
 static void test_killed(void **state)
 {
 	struct stage t;
-	int first;
+	int before, now;
 
 	(void)state;
 	begin(&t, "good", self);
-	first = served_by(&t);
-	assert_int_equal(kill(first, SIGKILL), 0);
-	assert_int_not_equal(served_by(&t), first);
+	now = served_by(&t);
+	for (int i = 0; i < 10; i++) {
+		before = now;
+		assert_int_equal(kill(before, SIGKILL), 0);
+		now = served_by(&t);
+		assert_int_not_equal(now, before);
+		expect_alive(&t);
+	}
+	end(&t);
+}
+
+/* Three that fail by themselves are too many: the next connection is passed through. */
+static void test_fails_under_way(void **state)
+{
+	struct stage t;
+	int before, now = 0;
+
+	(void)state;
+	begin(&t, "good", self);
+	for (int i = 0; i < SOTTO_CRASHES; i++) {
+		before = now;
+		now = served_by(&t);
+		assert_int_not_equal(now, before);
+		lab_put(t.smtpd, RCPT(SESSION, "die@example.org"));
+		lab_expect(t.smtpd, PROCEED(SESSION));
+	}
+	expect_passed(&t);
 	end(&t);
 }
 
@@ -357,24 +407,67 @@ static void test_data_lines(void **state)
 	end(&t);
 }
 
-/* ---- without a worker ---- */
-
-/* The connection reaches smtpd with a PROXY header, and octets go both ways. */
-static void expect_passed(const struct stage *t)
+/* smtpd before 7.4 cuts lines that go by a filter: none go by it there. And what is not named is not registered for. */
+static void test_old_smtpd(void **state)
 {
-	uint8_t header[28];
-	int client = call(t), mta = lab_accept(t->listening);
+	static const struct {
+		const char *config, *registers;
+	} all[] = {
+		{ "config|smtpd-version|6.8.0p2\nconfig|subsystem|smtp-in\n", REGISTERS READY }, { "config|smtpd-version|7.3\nconfig|subsystem|smtp-in\n", REGISTERS READY },
+		{ "config|smtpd-version|7.4.0\nconfig|subsystem|smtp-in\n", REGISTERS DATA_REGISTERS READY },
+		{ "config|smtpd-version|10.1\nconfig|subsystem|smtp-in\n", REGISTERS DATA_REGISTERS READY },
+		{ "config|smtpd-version|new\nconfig|subsystem|smtp-in\n", REGISTERS READY }, { "config|smtpd-version|7.6.0\n", READY },
+		{ "config|smtpd-version|7.6.0\nconfig|subsystem|smtp-out\n", "register|report|smtp-out|protocol-server\nregister|report|smtp-out|tx-rcpt\n"
+		  "register|report|smtp-out|link-disconnect\n" READY },
+	};
+	const char *const words[] = { "--listen", "127.0.0.1:1", "--hop-port", "0", "--worker", self, "--state", lab_dir, NULL };
 
-	lab_get(mta, (char *)header, sizeof(header));
-	assert_memory_equal(header + 12, "\x21\x11\x00\x0c\x7f\x00\x00\x01\x7f\x00\x00\x01", 12);
-	lab_put(mta, "220 smtpd\r\n");
-	lab_expect(client, "220 smtpd\r\n");
-	lab_put(client, "EHLO x\r\n");
-	lab_expect(mta, "EHLO x\r\n");
-	close(mta);
-	lab_expect_end(client);
-	close(client);
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		struct stage t = { .listening = open("/dev/null", O_RDONLY | O_CLOEXEC) };
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		lab_start(&t.s, pair[1], words);
+		close(pair[1]);
+		t.smtpd = pair[0];
+		lab_put(t.smtpd, all[i].config);
+		lab_put(t.smtpd, "config|ready\n");
+		lab_expect(t.smtpd, all[i].registers);
+		end(&t);
+	}
 }
+
+/* What came in sealed says so, before the first line that smtpd has of it; what did not, does not. */
+static void test_trace(void **state)
+{
+	struct sotto_live live = { .inbound = true, .sealed = true, .version = 1, .id = "0123456789abcdef", .adapter = "opensmtpd", .pid = 1 };
+	struct sotto_live_file file = { .fd = -1 };
+	struct sockaddr_storage peer;
+	struct stage t;
+
+	(void)state;
+	begin(&t, "good", self);
+	assert_int_equal(sotto_addr_read(&peer, "2001:db8::7", 4711), 0);
+	assert_int_equal(sotto_live_write(&file, lab_dir, (struct sockaddr *)&peer, &live), 0);
+	lab_put(t.smtpd, CONNECT("[2001:db8::7]:4711") DATA("Received: x") DATA("") DATA("..") DATA("."));
+	lab_expect(t.smtpd, ECHO("X-Sotto: sealed v=1 id=0123456789abcdef peer=[2001:db8::7] by=mx.test.example")
+		   ECHO("Received: x") ECHO("") ECHO("..") ECHO("."));
+	lab_put(t.smtpd, DATA("X-Sotto: sealed by=mx.test.example") DATA("."));
+	lab_expect(t.smtpd, ECHO("X-Sotto: sealed v=1 id=0123456789abcdef peer=[2001:db8::7] by=mx.test.example")
+		   ECHO("X-Sotto: sealed by=mx.test.example") ECHO("."));
+	/* a message that is broken off, and one after it */
+	lab_put(t.smtpd, DATA("From: b") "report|0.7|1.0|smtp-in|tx-begin|" SESSION "|abcd\n");
+	lab_expect(t.smtpd, ECHO("X-Sotto: sealed v=1 id=0123456789abcdef peer=[2001:db8::7] by=mx.test.example") ECHO("From: b"));
+	sotto_live_remove(&file);
+	lab_put(t.smtpd, DATA("x-sotto: sealed by=mx.test.example") DATA("X-Sotto: and another") DATA("."));
+	lab_expect(t.smtpd, ECHO("x-sotto: sealed by=mx.test.example") ECHO("X-Sotto: and another") ECHO("."));
+	lab_put(t.smtpd, "report|0.7|1.0|smtp-in|link-disconnect|" SESSION "\n" CONNECT("unix:/run/smtpd.sock") DATA("From: c") DATA("."));
+	lab_expect(t.smtpd, ECHO("From: c") ECHO("."));
+	end(&t);
+}
+
+/* ---- without a worker ---- */
 
 static void test_passes(const char *how, const char *worker)
 {
@@ -467,10 +560,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_holds, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_worker_dies, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_killed, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_fails_under_way, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_malformed, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_early_and_slow, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_enormous, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_data_lines, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_old_smtpd, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_trace, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_crashes, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_missing, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_mute, lab_set_up, lab_tear_down),

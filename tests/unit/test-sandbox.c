@@ -20,6 +20,7 @@
 
 #include "core/crypto/random.h"
 #include "core/runtime/dial.h"
+#include "core/runtime/hop.h"
 #include "core/runtime/log-socket.h"
 #include "core/runtime/log.h"
 #include "core/runtime/own.h"
@@ -385,6 +386,28 @@ static void none_are_made_once_settled(void **state)
 	in_child(dial_nobody, BOTH);
 }
 
+/* ---- a daemon's ---- */
+
+static void serve(enum way way)
+{
+	struct sockaddr_in at;
+	int l = listener(&at), client = socket(AF_INET, SOCK_STREAM, 0), fd;
+	uid_t uid = 4711;
+
+	enter(way);
+	NEED(connect(client, (struct sockaddr *)&at, sizeof at) == 0);
+	NEED((fd = accept4(l, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0);
+	NEED(sotto_hop_uid(fd, &uid) == 0 && uid == getuid());
+}
+
+static void a_daemon_takes_connections(void **state)
+{
+	(void)state;
+	in_child(serve, SERVING);
+	in_child(dial_address, SERVING);
+	in_child(dial_domain, SERVING);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -407,6 +430,7 @@ int main(void)
 		cmocka_unit_test(state_is_kept),
 		cmocka_unit_test(lines_are_logged),
 		cmocka_unit_test(the_process_ends_as_it_wants),
+		cmocka_unit_test(a_daemon_takes_connections),
 		cmocka_unit_test(connections_are_made_while_connecting),
 		cmocka_unit_test(none_are_made_once_settled),
 	};

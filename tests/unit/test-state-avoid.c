@@ -301,6 +301,22 @@ static void one_fallback_a_minute_is_told_and_the_others_are_counted(void **stat
 	assert_int_equal(withheld, 0);
 }
 
+static void what_was_not_offered_is_believed_for_an_hour(void **state)
+{
+	(void)state;
+	assert_false(sotto_peer_state_declined(&s, T0));
+	apply(SOTTO_EVENT_NOT_OFFERED, T0);
+	assert_true(sotto_peer_state_declined(&s, T0));
+	assert_true(sotto_peer_state_declined(&s, T0 + SOTTO_PEER_NO_S - 1));
+	assert_false(sotto_peer_state_declined(&s, T0 + SOTTO_PEER_NO_S));
+	assert_false(sotto_peer_state_declined(&s, T0 - 1));	/* the clock was set back */
+	apply(SOTTO_EVENT_OFFERED, T0 + 1);
+	assert_false(sotto_peer_state_declined(&s, T0 + 1));
+	apply(SOTTO_EVENT_SEALED, T0 + 2);
+	apply(SOTTO_EVENT_NOT_OFFERED, T0 + 3);
+	assert_false(sotto_peer_state_declined(&s, T0 + 3));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +338,7 @@ int main(void)
 		t(any_state_and_any_clock_are_harmless),
 		t(a_key_is_known_from_the_second_time_on),
 		t(the_ninth_key_takes_the_place_of_the_one_seen_longest_ago),
+		t(what_was_not_offered_is_believed_for_an_hour),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
