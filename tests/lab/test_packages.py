@@ -63,7 +63,7 @@ def mail(watch, origin, target):
     arrives(watch, origin, target, message)
 
 
-def test_from_installation_to_purge(watch, lab, fresh):
+def test_from_installation_to_purge(lab, fresh, watch):
     """Installing changes nothing; enable seals; an upgrade cuts no session; removal switches off; after purge nothing of us is left."""
     peer, before = lab.servers["a"], configuration(fresh)
     install(fresh)
