@@ -258,6 +258,25 @@ static void a_peer_in_avoidance_is_a_no_and_hears_our_mail_servers_name(void **s
 	finish(n, "b.example", SOTTO_DOMAIN_NO, "cause=\"avoided after failures\"");
 }
 
+/* Another domain's mail found it out; the daemon, which may have heard of a refusal before, hears that our mail server may go there. */
+static void a_peer_that_is_known_not_to_offer_it_is_not_asked_again(void **state)
+{
+	struct net *n = *state;
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	struct sotto_state_key key = { .addr = (struct sockaddr *)&at };
+	struct sotto_peer_state s = { .seen = time(NULL), .offer_seen = time(NULL) };
+
+	needs_root();
+	set_up(&n->lab);
+	(void)inet_pton(AF_INET, PEER, &at.sin_addr);
+	assert_int_equal(sotto_state_save(n->lab.state[0], &key, &s), 0);
+	begin(n, "b.example", NULL);
+	let_go(n);
+	expect(n->mta, "421 4.4.1 No connection to " NAMED ": it did not offer XSOTTO when it was asked last, less than an hour ago\r\n");
+	expect(n->ready, "f-");
+	finish(n, "b.example", SOTTO_DOMAIN_NO, " outcome=native cause=");
+}
+
 static void without_a_connection_the_greeting_is_421_and_a_no(void **state)
 {
 	static const char *const cases[][2] = {
@@ -365,6 +384,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_prestate(an_offer_is_a_yes_at_once_and_stays_one_when_the_exchange_fails, &net),
 		cmocka_unit_test_prestate(a_peer_that_does_not_greet_well_is_a_421_greeting, &net),
 		cmocka_unit_test_prestate(a_peer_in_avoidance_is_a_no_and_hears_our_mail_servers_name, &net),
+		cmocka_unit_test_prestate(a_peer_that_is_known_not_to_offer_it_is_not_asked_again, &net),
 		cmocka_unit_test_prestate(without_a_connection_the_greeting_is_421_and_a_no, &net),
 		cmocka_unit_test_prestate(a_required_peer_is_451_and_named, &net),
 		cmocka_unit_test_prestate(mode_off_teaches_nothing, &net),
