@@ -99,6 +99,13 @@ def test_from_installation_to_purge(lab, fresh, watch):
     mail(watch, fresh, peer)
 
 
+def test_two_builds_are_the_same_octets(packages):
+    """Another time, umask and time zone: the same packages."""
+    first = {deb.name: hashlib.sha256(deb.read_bytes()).hexdigest() for deb in packages["bookworm"]}
+    subprocess.run(["sh", "-c", f"umask 027; TZ=Asia/Tokyo exec {PROJECT}/packaging/make-deb bookworm"], check=True, capture_output=True)
+    assert first == {deb.name: hashlib.sha256(deb.read_bytes()).hexdigest() for deb in packages["bookworm"]}
+
+
 def upgraded_under_an_open_session(lab, server):
     """A client is in the middle of a message while the packages are installed again: it does not notice."""
     message = Message("carl@p.example", f"anna@{server.domain}")
