@@ -131,7 +131,13 @@ bool sotto_conduct_knows_without(const struct sotto_conduct *c, const char *host
 	memcpy(&one.config.peer, peer, len);
 	one.config.peer_len = len;
 	make_plan(&one);
-	return !one.plan.required;
+	return !one.plan.required && one.plan.session.known == 0;
+}
+
+void sotto_conduct_skip(struct sotto_conduct *c)
+{
+	tell_refused(c, false);
+	sotto_conduct_learn(c, SOTTO_DOMAIN_NO);
 }
 
 /*

@@ -55,10 +55,12 @@ struct sotto_conduct {
 };
 
 /*
- * Whether this peer, which nobody has connected to yet, need not be asked: less than an hour ago it did not offer XSOTTO, and encryption is
- * not required of it. For dial.h's `unwanted`.
+ * Whether this peer, which nobody has connected to yet, need not be asked: less than an hour ago it did not offer XSOTTO, encryption is not
+ * required of it, and no identity key is known. For dial.h's `unwanted`. sotto_conduct_skip, once: it is not asked, and our mail server
+ * may go there without us; both are told as if a session had found it out.
  */
 bool sotto_conduct_knows_without(const struct sotto_conduct *c, const char *host, const struct sockaddr *peer, socklen_t len);
+void sotto_conduct_skip(struct sotto_conduct *c);
 
 /*
  * Makes the plan and opens the account: all that reads or writes files before the first octet. Where a disk hangs, it does so here.

@@ -213,7 +213,10 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 		on_refused(j, false);
 	sotto_log(native ? LOG_INFO : LOG_NOTICE, "connect peer=%s outcome=%s cause=\"%s\" domain=%.255s", name[0] != '\0' ? name : "unknown",
 		  native ? "native" : "none", sotto_dial_error(r->error), j->options.to);
-	sotto_conduct_learn(&j->conduct, SOTTO_DOMAIN_NO);
+	if (native)
+		sotto_conduct_skip(&j->conduct);
+	else
+		sotto_conduct_learn(&j->conduct, SOTTO_DOMAIN_NO);
 	sotto_reach_line(line, j->options.to, r);
 	sotto_goodbye(j->ends.mta, line);
 }
