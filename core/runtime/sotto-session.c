@@ -209,8 +209,6 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 	if (sotto_ready_wait(&j->options.ready, true) != 0)
 		return;
 	native = r->error == SOTTO_DIAL_NOT_OFFERED;
-	if (native)
-		on_refused(j, false);
 	sotto_log(native ? LOG_INFO : LOG_NOTICE, "connect peer=%s outcome=%s cause=\"%s\" domain=%.255s", name[0] != '\0' ? name : "unknown",
 		  native ? "native" : "none", sotto_dial_error(r->error), j->options.to);
 	if (native)
