@@ -3,11 +3,12 @@
 
 import contextlib
 import ssl
+import threading
 
 import pytest
 
 from . import administrator
-from .administrator import administered, await_hop, files_of, say, set_all, stock
+from .administrator import administered, await_hop, files_of, outcomes, say, set_all, stock
 from .certificates import USED, certified
 from .message import Message, difference, headers
 from .smtp import Bare
@@ -328,3 +329,37 @@ def test_submission_is_not_touched(lab, watch, stranger, postfix, port):
         assert hand_in(stranger, postfix, port) == before
         assert {name: postfix.postconf("-M", name) for name in SUBMISSION} == lines
     assert "XSOTTO" not in str(before) and b"XSOTTO" not in b"".join(watch.wire.octets(s) for s in watch.wire.from_port(port))
+
+
+# ---- while mail flows ----
+
+def test_switched_while_mail_flows(watch, two):
+    """Switched on and off again while letters come and go: each arrives at its first attempt, once, whichever way it takes."""
+    ours, other = two
+    letters, over = [], threading.Event()
+
+    def keep_sending():
+        while not over.is_set():
+            for origin, target in ((ours, other), (other, ours)):
+                letters.append((origin, target, letter(origin, target)))
+                origin.submit(letters[-1][2])
+
+    with stock(ours, running=True):
+        ours.reload()
+        thread = threading.Thread(target=keep_sending, daemon=True)
+        thread.start()
+        try:
+            for _ in range(2):
+                say(ours, "enable")
+                say(ours, "disable")
+        finally:
+            over.set()
+            thread.join()
+        assert len(letters) >= 20
+        for _, target, message in letters:
+            assert not difference(target.await_token("bert", message), message)
+        for server in two:
+            server.await_empty_queue()
+            assert len(server.delivered("bert")) == len([one for one in letters if one[1] is server]) and not server.delivered("anna")
+            slow = [one for one in outcomes(watch.log(server)) if one["status"] != "sent"]
+            assert not slow, slow[:3]

@@ -13,9 +13,11 @@ import threading
 import pytest
 
 from .administrator import outcomes
+from .faults import replaced
 from .message import Message
 from .peer import BANNER, DOMAIN, NAME, NO_OFFER, Gone, Peer, Served, answer, clear, close, go_on, reset
 from .promise import IN_TIME, Letter, Mailbox
+from .smtp import Bare
 from .test_exim import letter
 
 pytestmark = pytest.mark.usefixtures("needs_sotto")
@@ -296,3 +298,34 @@ def test_unknown_user_at_exim(watch, lab, postfixes, names):
     origin.submit(message)
     bounced_once(watch, origin, message, "Unrouteable address")
     watch.sealed(origin, target, message)
+
+
+# ---- what nothing falls through: our programs are not there at all ----
+
+@pytest.mark.parametrize("local", [False, True], ids=["out", "local"])
+def test_no_connector(watch, pair, local):
+    """Without sotto-connector Postfix has nobody to ask, and defers whatever comes (postfix-sotto(8)): nothing bounces, and all arrives when it is there again."""
+    origin, target = pair
+    to_whom = origin if local else target
+    sent = Letter(watch, origin, Message(f"anna@{origin.domain}", f"bert@{to_whom.domain}"), Mailbox(to_whom))
+    with replaced(origin.host, "/usr/libexec/sotto/sotto-connector", None):
+        origin.reload()         # those that run are gone
+        mark = len(origin.log())
+        sent.send()
+        origin.await_log(r"socketmap:unix:private/sotto-map|mail transport unavailable|status=deferred", mark)
+        assert sent.mailbox.count(sent.message) == 0
+    origin.reload()
+    sent.again()
+    sent.mailbox.await_message(sent.message, 120)
+    sent.once()
+
+
+def test_no_front(watch, pair, stranger):
+    """Without sotto-front a client sees its connection closed before any greeting, and its mail waits there; it arrives when the program is there again."""
+    target = pair[1]
+    sent = Letter(watch, stranger, letter(stranger, target), Mailbox(target))
+    with replaced(target.host, "/usr/libexec/sotto/sotto-front", None):
+        with Bare(stranger.host, target.host) as client:
+            assert client.reply() == []
+        sent.send().waits()
+    sent.again().arrives()
