@@ -228,9 +228,10 @@ static void serve(int signals)
 			wait = SOTTO_AGAIN_MS;	/* nobody tells us of a child's end: we look */
 		polls[2].fd = all.keeper.talk;
 		(void)poll(polls, 3, wait);
-		if (polls[0].revents != 0 && sotto_talk_hear(&all.talk) != 0)
+		/* that it is ready, before what it could be handed */
+		if (hear_worker() != 0 || (polls[0].revents != 0 && sotto_talk_hear(&all.talk) != 0))
 			return;
-		if (hear_worker() != 0 || hear_children(signals) != 0 || sotto_talk_expire(&all.talk, false) != 0)
+		if (hear_children(signals) != 0 || sotto_talk_expire(&all.talk, false) != 0)
 			return;
 	}
 }
