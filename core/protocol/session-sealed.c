@@ -60,7 +60,20 @@ void sotto_go_sealed(struct sotto_session *s)
 		s->out[SOTTO_MTA].held = 0;
 }
 
-/* The connection is lost: what was authenticated goes out, nothing else, and no orderly end. */
+#define CUT "421 4.4.2 XSOTTO: the connection was lost\r\n"
+
+/*
+ * A client takes 421 at any time (RFC 5321, 3.8) for what it is. Of a close without it, Exim 4.98 says "converting i/o-error to
+ * no-error" when all recipients have been answered, and forgets the message.
+ */
+const char *sotto_session_last_word(const struct sotto_session *s)
+{
+	bool listens = s->config.role == SOTTO_CONNECT && s->step == STEP_SEALED && !s->gone[SOTTO_MTA] && !s->shut[SOTTO_MTA];
+
+	return listens && !s->in_line ? CUT : NULL;
+}
+
+/* The connection is lost: what was authenticated goes out, nothing else of the peer, and no orderly end. */
 static bool lose(struct sotto_session *s, enum sotto_cause cause)
 {
 	s->report.lost = true;
@@ -68,7 +81,7 @@ static bool lose(struct sotto_session *s, enum sotto_cause cause)
 	s->abort = true;
 	if (enforcing(s))
 		sotto_buffer_drop_held(&s->out[SOTTO_MTA]);
-	sotto_go_end(s, SOTTO_NET, NULL);
+	sotto_go_end(s, SOTTO_MTA, sotto_session_last_word(s));
 	return true;
 }
 
@@ -122,6 +135,8 @@ static bool take_record(struct sotto_session *s, enum sotto_record_type type, co
 	if (type == SOTTO_IDENT_RECORD)
 		return take_ident(s, content, len);
 	if (type == SOTTO_DATA) {
+		if (len > 0)
+			s->in_line = content[len - 1] != '\n';
 		sotto_buffer_filled(&s->out[SOTTO_MTA], len);
 		return true;
 	}

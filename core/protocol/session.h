@@ -154,6 +154,7 @@ struct sotto_session {
 	bool command_due;	/* connect: the EHLO reply goes on in the clear, the command that it is followed by has not been seen */
 	bool ident_due;		/* connect: the next record must be IDENT */
 	bool got_close, sent_close;
+	bool in_line;		/* sealed: what our mail server has been given ends within a line */
 	bool abort;
 	unsigned refusals;
 	enum sotto_command_error command_error;
@@ -174,6 +175,12 @@ struct sotto_session {
 
 /* Begins a session at time `now` (milliseconds of any monotonic clock). The config is copied. */
 void sotto_session_init(struct sotto_session *s, const struct sotto_session_config *config, uint64_t now);
+
+/*
+ * What may still be said to our mail server, behind all that ready() has for it, when the session is cut off from outside: a line that
+ * says 421 to a client, where it is sealed and at the end of a line; otherwise NULL.
+ */
+const char *sotto_session_last_word(const struct sotto_session *s);
 
 /* Wipes it. Must be the last call. */
 void sotto_session_wipe(struct sotto_session *s);

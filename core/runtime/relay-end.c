@@ -5,6 +5,8 @@
  */
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "core/runtime/dial.h"
 #include "core/runtime/relay-parts.h"
@@ -56,8 +58,22 @@ void sotto_relay_finish(struct sotto_relay *r)
 	free(r);
 }
 
+/* Only where all that comes before it is out. */
+static void say_last_word(struct sotto_relay *r)
+{
+	const char *word = r->phase == SOTTO_PHASE_SESSION ? sotto_session_last_word(&r->session) : NULL;
+	size_t waiting = 0;
+
+	if (word == NULL || r->side[SOTTO_MTA].fd < 0 || r->side[SOTTO_MTA].broken)
+		return;
+	(void)sotto_session_ready(&r->session, SOTTO_MTA, &waiting);
+	if (waiting == 0)
+		(void)!send(r->side[SOTTO_MTA].fd, word, strlen(word), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void sotto_relay_stop(struct sotto_relay *r)
 {
+	say_last_word(r);
 	r->cut_off = true;
 	r->phase = SOTTO_PHASE_CUTTING;
 	sotto_relay_finish(r);

@@ -169,6 +169,25 @@ def test_sealed_and_lost_is_no_fault_of_the_state(watch, middle, ends):
     assert not [line for line in target.sotto_log()[mark:] if "remembered" in line]
 
 
+@pytest.fixture(scope="module")
+def one_by_one(lab):
+    """A host that takes one command at a time: there is a moment in which all recipients have been answered, and DATA has not."""
+    with lab.servers["a"].configured("pipelining_advertise_hosts =", "chunking_advertise_hosts ="):
+        yield lab.servers["a"]
+
+
+@pytest.mark.parametrize("n", range(1, 5))
+def test_lost_between_replies(middle, watch, lab, one_by_one, n):
+    """A sealed connection is reset before each of the server's records in turn: the message is kept, also by Exim 4.98, which takes a close
+    behind the last recipient's reply for success where nobody says 421."""
+    letter = letter_through(watch, middle, (lab.servers["c"], one_by_one))
+    with middle.rules(Rule(RESET, SERVER, record(n, 0), [0])) as fired:
+        letter.send()
+        fired.await_fired()
+        letter.comes_back().arrives()
+    letter.unread()
+
+
 @pytest.mark.parametrize("sotto", [True, False], ids=["with", "without"])
 def test_dies_before_the_last_reply(watch, middle, ends, sotto):
     """The connection dies between the final dot and its reply: the message comes twice, as SMTP has it, with us and without us alike."""
