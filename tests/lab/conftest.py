@@ -2,6 +2,7 @@
 """The hosts of the lab, started once for all tests, and the proof that nothing of them is left."""
 
 import os
+import time
 
 import pytest
 
@@ -57,7 +58,8 @@ def lab(request, sealing):
         yield made
         for server in made.servers.values():
             keep_log(made, server)
-    nothing_left(made)
+        ended = time.clock_gettime(time.CLOCK_BOOTTIME)
+    nothing_left(made, ended)
     if request.session.testsfailed == failed:
         for recording in made.folder.glob("*.pcap"):
             recording.unlink()
@@ -86,15 +88,25 @@ def keep_log(lab, server):
             (lab.folder / server.name / name).write_bytes(text)
 
 
-def nothing_left(lab):
-    """No process of ours is in any namespace of ours, and none of our names is among the machine's mounts or interfaces."""
+def started(pid):
+    """Seconds since the machine's start."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+        return int(f.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def nothing_left(lab, ended):
+    """
+    No process of ours is in any namespace of ours, and none of our names is among the machine's mounts or interfaces. The kernel gives
+    a number of a namespace that is gone to a new one, of another lab maybe: whoever was started after our end is not ours.
+    """
     gone = {space for host in lab.hosts for space in host.namespaces.values()}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for kind in ("net", "mnt", "pid"):
             try:
-                assert os.readlink(f"/proc/{pid}/ns/{kind}") not in gone, f"process {pid} has outlived the lab"
+                ours = os.readlink(f"/proc/{pid}/ns/{kind}") in gone and started(pid) < ended
             except (FileNotFoundError, ProcessLookupError, PermissionError):
-                pass
+                continue
+            assert not ours, f"process {pid} has outlived the lab"
     with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
         assert str(lab.folder) not in mounts.read(), "a mount has outlived the lab"
 
