@@ -8,7 +8,7 @@ from .faults import replaced
 from .smtp import Bare
 from .test_exim import arrives, letter
 
-DAEMON_FILES = ["/usr/libexec/sotto/sotto-session", "/usr/libexec/sotto/sotto-connector", "/usr/libexec/sotto/sotto-front"]
+FILES = ["/usr/libexec/sotto/sotto-session", "/usr/libexec/sotto/sotto-front"]      # of the connector: test_postfix_daemon.py
 
 
 def connections(watch, origin, target):
@@ -120,7 +120,7 @@ def test_required_from_a_stranger(watch, postfix, stranger, needs_sotto):
         client.ask("MAIL FROM:<x@p.example>", 451)
 
 
-@pytest.mark.parametrize("file", DAEMON_FILES)
+@pytest.mark.parametrize("file", FILES)
 def test_missing_files(watch, two, needs_sotto, file):
     """A program of ours is missing on one side: mail goes as if we were not there; nothing waits, nothing bounces."""
     origin, target = two
