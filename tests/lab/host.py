@@ -39,6 +39,7 @@ class Host:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.syslog_path = self.folder / "syslog"
+        self._syslog, self._syslog_read = [], 0
         base = self.folder / "root"
         base.mkdir(exist_ok=True)
         self.v4 = self.v6 = None
@@ -161,5 +162,10 @@ class Host:
 
     def syslog(self):
         """The lines that programs of the host gave to syslog, oldest first, our time stamp left away."""
-        text = self.syslog_path.read_text(encoding="utf-8", errors="replace")
-        return [line.partition(" ")[2] for line in text.splitlines()]
+        with open(self.syslog_path, "rb") as f:
+            f.seek(self._syslog_read)
+            new = f.read()
+        whole = new.rfind(b"\n") + 1       # it is asked for often, and grows: only what is new is read
+        self._syslog_read += whole
+        self._syslog += [line.partition(" ")[2] for line in new[:whole].decode(errors="replace").splitlines()]
+        return list(self._syslog)

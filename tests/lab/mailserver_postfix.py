@@ -38,6 +38,7 @@ class Postfix(MailServer):
                          "mydestination": f"{domain}, six.{domain}, mid.{domain}, {self.name}, localhost", **self.NO_STARTTLS}
         self.daemon = Unit(host, "sotto-policyd")
         self._submitted = 0
+        self._forgotten = -1
         self.prefix = []        # words before `postfix start`
 
     @property
@@ -148,10 +149,13 @@ class Postfix(MailServer):
         self.settings_changed()
 
     def forget(self):
-        """Also what sessions write at their end, and what Postfix has heard."""
+        """Also what sessions write at their end, and what Postfix has heard. Where nobody has said anything since the last time, there is nothing."""
+        if len(self.host.syslog()) == self._forgotten:
+            return
         self.host.await_quiet(lambda name, state: name.startswith("sotto-session"), 20)
         super().forget()
         self.settings_changed()
+        self._forgotten = len(self.host.syslog())
 
     def program_changed(self, must_start=True):
         """The daemon holds the program that it was started with."""

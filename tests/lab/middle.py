@@ -239,7 +239,7 @@ class Middle:
     def stand_before(self, *targets):
         """Makes mail for mid.DOMAIN of these servers go through the middle. DNS is told once for all of them."""
         records = []
-        for target in targets:
+        for target in (one for one in targets if one.name not in self.addresses):
             address = f"192.0.2.{FIRST_NUMBER + len(self.addresses)}"
             self.addresses[target.name] = address
             name = target.name.replace("mx", "mid", 1)
