@@ -125,11 +125,16 @@ def _reap(*_):
 
 
 def _live(log, sock):
+    # a signal that comes right before select would not wake it: an octet in a pipe does
+    heard, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, _reap)
-    watched = [0] + ([sock] if sock else [])
+    watched = [0, heard] + ([sock] if sock else [])
     while True:
         for ready in select.select(watched, [], [])[0]:
-            if ready == 0:
+            if ready == heard:
+                os.read(heard, 4096)
+            elif ready == 0:
                 if not os.read(0, 4096):
                     return
             else:
