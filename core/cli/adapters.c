@@ -20,8 +20,8 @@
 
 const struct sotto_adapter sotto_adapters[SOTTO_CLI_ADAPTERS] = {
 	{ "exim", "Exim", "Debian-exim", "/usr/sbin/exim4", SOTTO_LIBEXEC_DIR "/sotto-exim", NULL },
-	{ "postfix", "Postfix", "_sotto", "/usr/sbin/postfix", SOTTO_LIBEXEC_DIR "/sotto-postfix", "sotto-policyd" },
-	{ "opensmtpd", "OpenSMTPD", "_sotto", "/usr/sbin/smtpd", SOTTO_LIBEXEC_DIR "/sotto-opensmtpd", NULL },
+	{ "postfix", "Postfix", SOTTO_OWN_USER, "/usr/sbin/postfix", SOTTO_LIBEXEC_DIR "/sotto-postfix", "sotto-policyd" },
+	{ "opensmtpd", "OpenSMTPD", SOTTO_OWN_USER, "/usr/sbin/smtpd", SOTTO_LIBEXEC_DIR "/sotto-opensmtpd", NULL },
 };
 
 const char *const sotto_hooks_words[] = {

@@ -9,6 +9,7 @@
 #include "core/cli/cli.h"
 
 #define SOTTO_CLI_ADAPTERS 3
+#define SOTTO_OWN_USER "_sotto"	/* packaging/sysusers */
 
 struct sotto_adapter {
 	const char *name;	/* as in --server and in the counters */

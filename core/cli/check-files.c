@@ -126,9 +126,11 @@ static void check_daemon(const struct sotto_cli *cli, json_t *list, const struct
 void sotto_check_files(const struct sotto_cli *cli, json_t *list, const json_t *hooks)
 {
 	const char *user = user_here(hooks);
-	mode_t more = user != NULL && strcmp(user, "_sotto") == 0 ? 011 : 0;
+	mode_t more = user != NULL && strcmp(user, SOTTO_OWN_USER) == 0 ? 011 : 0;
+	/* table-sotto is smtpd's user */
+	mode_t table = json_object_get(hooks, "opensmtpd") != NULL ? 011 : 0;
 
-	check_folder(list, "state folder", cli->state, 0, user, "nothing is remembered of other mail servers");
+	check_folder(list, "state folder", cli->state, table, user, "nothing is remembered of other mail servers");
 	check_folder(list, "run folder", cli->run, more, user, "there is no trace in mail that comes in, and no list of sessions");
 	check_identity(cli, list);
 	check_session(list);

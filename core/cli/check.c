@@ -105,6 +105,8 @@ void sotto_check_servers(json_t *list, json_t *hooks)
 		found = sotto_adapter_hooks(a, said);
 		(void)json_object_set_new(hooks, a->name, json_string(sotto_hooks_words[found]));
 		judge_hooks(list, a, found, said);
+		if (found == SOTTO_HOOKS_ON || found == SOTTO_HOOKS_DRIFTED)
+			sotto_check_firewall(list, a);
 	}
 	if (json_object_size(hooks) == 0)
 		sotto_finding(list, SOTTO_CLI_CRITICAL, "mail server", "install exim4-sotto, postfix-sotto or opensmtpd-filter-sotto",

@@ -14,6 +14,7 @@
 
 #include "core/cli/adapters.h"
 #include "core/cli/enabled.h"
+#include "core/cli/findings.h"
 #include "core/cli/probe.h"
 #include "core/cli/show.h"
 #include "core/runtime/addr.h"
@@ -25,6 +26,12 @@
 
 /* What became of the test session. */
 enum tried { TRIED_SEALED, TRIED_NOT, TRIED_NOBODY };
+
+struct switching {
+	const struct sotto_adapter *a;
+	bool changed;		/* there was something to be done */
+	json_t *warnings;	/* findings: what does not go together with us */
+};
 
 /* ---- the test session, as the owner ---- */
 
@@ -117,13 +124,40 @@ static int note_off(const struct sotto_cli *cli, void *arg)
 	return 0;
 }
 
+/* ---- what does not go together ---- */
+
+/* What the script warns of although it did what it was to do: lines that begin with its name. */
+static void script_warnings(json_t *warnings, const struct sotto_adapter *a, char *said)
+{
+	const char *name = strrchr(a->script, '/') + 1;
+	size_t len = strlen(name);
+	char *save = NULL;
+
+	for (char *line = strtok_r(said, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		if (strncmp(line, name, len) == 0 && strncmp(line + len, ": ", 2) == 0)
+			sotto_finding(warnings, SOTTO_CLI_WARNING, a->name, "", "%s", line + len + 2);
+}
+
+static void show_warnings(const json_t *warnings)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(warnings, i, one) {
+		const char *remedy = sotto_show_text(one, "remedy");
+
+		(void)sotto_cli_fail("warning: %s%s%s", sotto_show_text(one, "says"), remedy[0] != '\0' ? "; " : "", remedy);
+	}
+}
+
 /* ---- the order of the steps ---- */
 
-static int finish(const struct sotto_cli *cli, const struct sotto_adapter *a, const char *state, bool changed, const char *test, const char *says)
+static int finish(const struct sotto_cli *cli, const struct switching *w, const char *state, const char *test, const char *says)
 {
 	if (cli->json)
-		return sotto_show_json(json_pack("{s:s, s:s, s:b, s:s, s:s}", "server", a->name, "state", state, "changed", changed, "test", test, "says", says),
-				       SOTTO_CLI_OK);
+		return sotto_show_json(json_pack("{s:s, s:s, s:b, s:s, s:s, s:O}", "server", w->a->name, "state", state, "changed", w->changed, "test", test,
+						 "says", says, "warnings", w->warnings), SOTTO_CLI_OK);
+	show_warnings(w->warnings);
 	printf("%s\n", says);
 	return SOTTO_CLI_OK;
 }
@@ -143,89 +177,106 @@ static bool confirmed(const struct sotto_cli *cli)
 	return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-/* Shows what will change. *any: whether there is anything. False: no. */
-static bool agreed(const struct sotto_cli *cli, const struct sotto_adapter *a, const char *what, bool *any)
+/* Shows what will change. False: that is not to be. */
+static bool agreed(const struct sotto_cli *cli, struct switching *w, const char *what)
 {
 	char said[SOTTO_ADAPTER_SAID];
 
-	if (sotto_adapter_run(a, "changes", what, said) != 0) {
+	if (sotto_adapter_run(w->a, "changes", what, said) != 0) {
 		(void)sotto_cli_fail("%s", said[0] != '\0' ? said : "the plugin's script cannot be started; install Sotto again");
 		return false;
 	}
-	*any = said[0] != '\0';
-	if (!*any)
+	w->changed = said[0] != '\0';
+	if (!w->changed)
 		return true;
-	fprintf(cli->json ? stderr : stdout, "What changes in the configuration of %s:\n%s\n", a->title, said);
+	fprintf(cli->json ? stderr : stdout, "What changes in the configuration of %s:\n%s\n", w->a->title, said);
 	return confirmed(cli);
 }
 
-static int run_script(const struct sotto_adapter *a, const char *what)
+static int run_script(struct switching *w, const char *what)
 {
 	char said[SOTTO_ADAPTER_SAID];
-	int code = sotto_adapter_run(a, what, NULL, said);
+	int code = sotto_adapter_run(w->a, what, NULL, said);
 
-	if (code == 0)
+	if (code == 0) {
+		script_warnings(w->warnings, w->a, said);
 		return 0;
+	}
 	(void)sotto_cli_fail("%s", said);
 	return SOTTO_CLI_CRITICAL;
 }
 
-static const struct sotto_adapter *begin(const struct sotto_cli *cli)
+static int take_back(struct switching *w)
 {
-	if (geteuid() != 0) {
-		(void)sotto_cli_fail("only root may change the mail server's configuration; do it as root");
-		return NULL;
-	}
-	return sotto_adapter_choose(cli);
-}
-
-static int take_back(const struct sotto_adapter *a)
-{
-	(void)sotto_cli_fail("%s answers, and does not seal: it is switched off again; see `sotto check`, and the mail log", a->title);
-	(void)run_script(a, "disable");
+	show_warnings(w->warnings);
+	(void)sotto_cli_fail("%s answers, and does not seal: it is switched off again; see `sotto check`, and the mail log", w->a->title);
+	(void)run_script(w, "disable");
 	return SOTTO_CLI_CRITICAL;
 }
 
-int sotto_cli_enable(struct sotto_cli *cli)
+static int enable(const struct sotto_cli *cli, struct switching *w)
 {
-	const struct sotto_adapter *a = begin(cli);
-	bool any = false;
 	int rc;
 
-	if (a == NULL || !agreed(cli, a, "enable", &any))
+	if (!agreed(cli, w, "enable"))
 		return SOTTO_CLI_UNKNOWN;
-	rc = run_script(a, "enable");
+	rc = run_script(w, "enable");
 	if (rc != 0)
 		return rc;
+	sotto_check_firewall(w->warnings, w->a);
 	(void)sotto_as_owner(cli, note_on, NULL);
 	if (!seals(cli))
-		return finish(cli, a, "on", any, "none", "Sotto is switched on; sotto.conf says that nothing is to be sealed, so that was not tried.");
+		return finish(cli, w, "on", "none", "Sotto is switched on; sotto.conf says that nothing is to be sealed, so that was not tried.");
 	rc = sotto_as_owner(cli, try_it, NULL);
 	if (rc == TRIED_SEALED)
-		return finish(cli, a, "on", any, "sealed", any ? "Sotto is switched on, and works: a session of our own was sealed." :
-								 "Sotto was switched on already, and works: a session of our own was sealed.");
+		return finish(cli, w, "on", "sealed", w->changed ? "Sotto is switched on, and works: a session of our own was sealed." :
+								   "Sotto was switched on already, and works: a session of our own was sealed.");
 	if (rc == TRIED_NOBODY)
-		return finish(cli, a, "on", any, "none", "Sotto is switched on. No mail server answers at an address of this host, so it was not tried.");
-	if (any) {
+		return finish(cli, w, "on", "none", "Sotto is switched on. No mail server answers at an address of this host, so it was not tried.");
+	if (w->changed) {
 		(void)sotto_as_owner(cli, note_off, NULL);
-		return take_back(a);
+		return take_back(w);
 	}
 	(void)sotto_cli_fail("Sotto was switched on already, and a session of our own was not sealed; have the mail server reload its "
 			     "configuration, if it has not since; see `sotto check`, and the mail log");
 	return SOTTO_CLI_CRITICAL;
 }
 
-int sotto_cli_disable(struct sotto_cli *cli)
+static int disable(const struct sotto_cli *cli, struct switching *w)
 {
-	const struct sotto_adapter *a = begin(cli);
-	bool any = false;
 	int rc;
 
-	if (a == NULL || !agreed(cli, a, "disable", &any))
+	if (!agreed(cli, w, "disable"))
 		return SOTTO_CLI_UNKNOWN;
-	rc = run_script(a, "disable");
+	rc = run_script(w, "disable");
 	if (rc != 0)
 		return rc;
 	(void)sotto_as_owner(cli, note_off, NULL);
-	return finish(cli, a, "off", any, "none", any ? "Sotto is switched off." : "Sotto was switched off already.");
+	return finish(cli, w, "off", "none", w->changed ? "Sotto is switched off." : "Sotto was switched off already.");
+}
+
+static int switch_it(const struct sotto_cli *cli, int (*how)(const struct sotto_cli *cli, struct switching *w))
+{
+	struct switching w = { 0 };
+	int rc;
+
+	if (geteuid() != 0)
+		return sotto_cli_fail("only root may change the mail server's configuration; do it as root");
+	w.a = sotto_adapter_choose(cli);
+	if (w.a == NULL)
+		return SOTTO_CLI_UNKNOWN;
+	w.warnings = json_array();
+	rc = how(cli, &w);
+	json_decref(w.warnings);
+	return rc;
+}
+
+int sotto_cli_enable(struct sotto_cli *cli)
+{
+	return switch_it(cli, enable);
+}
+
+int sotto_cli_disable(struct sotto_cli *cli)
+{
+	return switch_it(cli, disable);
 }

@@ -6,7 +6,7 @@
 #ifndef SOTTO_CLI_FINDINGS_H
 #define SOTTO_CLI_FINDINGS_H
 
-#include "core/cli/cli.h"
+#include "core/cli/adapters.h"
 
 /* level: SOTTO_CLI_OK, _WARNING or _CRITICAL; remedy: "" with OK. The text that format makes is cleaned. */
 __attribute__((format(printf, 5, 6))) void sotto_finding(json_t *list, int level, const char *check, const char *remedy, const char *format, ...);
@@ -28,5 +28,8 @@ void sotto_check_servers(json_t *list, json_t *hooks);
 void sotto_check_settings(const struct sotto_cli *cli, json_t *list);
 void sotto_check_files(const struct sotto_cli *cli, json_t *list, const json_t *hooks);
 void sotto_check_host(const struct sotto_cli *cli, json_t *list);
+
+/* One where the firewall decides by user, and does not know the one that connections to other mail servers are made as. As root. */
+void sotto_check_firewall(json_t *list, const struct sotto_adapter *a);
 
 #endif

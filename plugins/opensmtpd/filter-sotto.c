@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * filter-sotto, see opensmtpd-sotto(8): what smtpd starts as a filter. smtpd ends when a filter does, so that this process only listens
+ * filter-sotto, see opensmtpd-sotto(7): what smtpd starts as a filter. smtpd ends when a filter does, so that this process only listens
  * (listeners.h), answers smtpd (talk.h), and keeps a worker alive that does all the rest (keeper.h). It ends when smtpd closes its standard
  * input, and never before. libc only. This file is the order of the steps.
  */
@@ -46,8 +46,8 @@ static struct {
 /* A sentence where an administrator looks, and on with what can be done: to end would end smtpd. */
 static void complain(const char *what, const char *value)
 {
-	sotto_log(LOG_ERR, "%s: '%s'; see opensmtpd-sotto(8)", what, value);
-	(void)fprintf(stderr, "filter-sotto: %s: '%s'; see opensmtpd-sotto(8)\n", what, value);
+	sotto_log(LOG_ERR, "%s: '%s'; see opensmtpd-sotto(7)", what, value);
+	(void)fprintf(stderr, "filter-sotto: %s: '%s'; see opensmtpd-sotto(7)\n", what, value);
 	if (all.check)
 		exit(2);
 }

@@ -21,7 +21,7 @@ static void try_backend(struct sotto_one *o);
 static void give_up(struct sotto_one *o)
 {
 	sotto_log_limited(o->w->state, "backend-limit", LOG_ERR, "cannot connect to smtpd's inner listener: %s; does smtpd.conf have it? See "
-			  "opensmtpd-sotto(8)", strerror(errno));
+			  "opensmtpd-sotto(7)", strerror(errno));
 	sotto_one_goodbye(o, o->net, UNREACHABLE);
 }
 

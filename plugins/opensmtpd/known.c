@@ -29,7 +29,7 @@ enum sotto_domain_offer sotto_known(const struct sotto_worker *w, const char *do
 
 static void complain(const struct sotto_worker *w, int error)
 {
-	sotto_log_limited(w->state, "state-limit", LOG_WARNING, "%s: nothing can be remembered of domains: %s; see opensmtpd-sotto(8), FILES", w->state,
+	sotto_log_limited(w->state, "state-limit", LOG_WARNING, "%s: nothing can be remembered of domains: %s; see opensmtpd-sotto(7), FILES", w->state,
 			  strerror(-error));
 }
 

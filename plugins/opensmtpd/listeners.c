@@ -87,7 +87,7 @@ static bool open_one(struct sotto_listener *one, bool tell)
 	}
 	if (tell)
 		sotto_log(LOG_ERR, "cannot listen on %s: %s; trying again%s", one->text, strerror(errno),
-			  errno == EACCES ? " (the file needs the capability cap_net_bind_service; see opensmtpd-sotto(8))" : "");
+			  errno == EACCES ? " (the file needs the capability cap_net_bind_service; see opensmtpd-sotto(7))" : "");
 	if (fd >= 0)
 		close(fd);
 	return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * table-sotto, see opensmtpd-sotto(8): what smtpd starts as a table's backend. smtpd ends when it does, and waits for each answer, so that this
+ * table-sotto, see opensmtpd-sotto(7): what smtpd starts as a table's backend. smtpd ends when it does, and waits for each answer, so that this
  * process only talks (table-talk.h): a child judges (table.h), and is started again where it ends or is too slow; what it owes is answered
  * without it.
  */

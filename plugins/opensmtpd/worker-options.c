@@ -13,7 +13,7 @@
 
 static int complain(const char *what, const char *value)
 {
-	fprintf(stderr, "sotto-worker: %s%s%s; see opensmtpd-sotto(8)\n", what, value != NULL ? ": " : "", value != NULL ? value : "");
+	fprintf(stderr, "sotto-worker: %s%s%s; see opensmtpd-sotto(7)\n", what, value != NULL ? ": " : "", value != NULL ? value : "");
 	return -1;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * sotto-worker, see opensmtpd-sotto(8): all sessions between an OpenSMTPD and other mail servers, on one loop (worker.h). This file is the order
+ * sotto-worker, see opensmtpd-sotto(7): all sessions between an OpenSMTPD and other mail servers, on one loop (worker.h). This file is the order
  * of the steps, and the conversation with the parent.
  */
 #include "plugins/opensmtpd/worker.h"

@@ -159,7 +159,7 @@ static int serve(void)
 
 static int usage(const char *what)
 {
-	sotto_spawned_complain("%s: usage: sotto-connector map|policy SOCKET [--require FILE]; see postfix-sotto(8)", what);
+	sotto_spawned_complain("%s: usage: sotto-connector map|policy SOCKET [--require FILE]; see postfix-sotto(7)", what);
 	return -1;
 }
 

@@ -71,7 +71,7 @@ static int pass_through(const struct front *f)
 		backend = sotto_spawned_connect(path, sotto_now_ms() + BACKEND_MS);
 	if (backend < 0) {
 		sotto_spawned_report(".front-backend-limit", LOG_ERR, "cannot connect to our mail server at %s: %s; does master.cf have that "
-				     "service, and may this user enter the folder (group postdrop)? See postfix-sotto(8)", path,
+				     "service, and may this user enter the folder (group postdrop)? See postfix-sotto(7)", path,
 				     len > 0 ? strerror(errno) : "the client has no Internet address");
 		sotto_goodbye(SOTTO_CLIENT, UNREACHABLE);
 		return 1;
@@ -119,7 +119,7 @@ static void try_session(const struct front *f, char *why, size_t len)
 /* Nobody can be served with a wrong one, but everybody be told. */
 static int usage(const char *what)
 {
-	sotto_spawned_complain("%s: usage: sotto-front --backend unix:PATH [--session PATH] [--require FILE] [-- OPTION...]; see postfix-sotto(8)",
+	sotto_spawned_complain("%s: usage: sotto-front --backend unix:PATH [--session PATH] [--require FILE] [-- OPTION...]; see postfix-sotto(7)",
 			       what);
 	if (sotto_spawned_check() == 0)
 		sotto_goodbye(SOTTO_CLIENT, UNREACHABLE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* sotto-policyd's command line (postfix-sotto(8)). */
+/* sotto-policyd's command line (postfix-sotto(7)). */
 #include <getopt.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -27,12 +27,12 @@ static void print_help(void)
 	puts("sotto-policyd [--conf FILE] [--state DIR] [--run DIR] [--port PORT] [--session PATH]\n"
 	     "              [--postfix-config DIR] [--log syslog|stderr]\n"
 	     "Tells Postfix which mail goes to which mail server through Sotto, and takes it there. Started by the unit\n"
-	     "sotto-policyd.service as the user _sotto, in the foreground. See postfix-sotto(8).");
+	     "sotto-policyd.service as the user _sotto, in the foreground. See postfix-sotto(7).");
 }
 
 static int complain(const char *what, const char *value)
 {
-	fprintf(stderr, "sotto-policyd: %s%s%s; see postfix-sotto(8) or --help\n", what, value != NULL ? " " : "", value != NULL ? value : "");
+	fprintf(stderr, "sotto-policyd: %s%s%s; see postfix-sotto(7) or --help\n", what, value != NULL ? " " : "", value != NULL ? value : "");
 	return -1;
 }
 

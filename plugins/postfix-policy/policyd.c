@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * sotto-policyd, see postfix-sotto(8): answers Postfix's lookups (socketmap) and its policy requests, listens on the loopback hop, and starts
+ * sotto-policyd, see postfix-sotto(7): answers Postfix's lookups (socketmap) and its policy requests, listens on the loopback hop, and starts
  * a sotto-session for each connection there. One process, one loop; a lookup waits for nothing. This file is the order of the steps and
  * the two services' answers; what each of them decides stands in divert.c, policy.c and hop-service.c.
  */
@@ -184,8 +184,8 @@ static void harden(void)
 
 static int complain(const char *what, const char *why)
 {
-	sotto_log(LOG_ERR, "%s%s%s; see postfix-sotto(8)", what, why != NULL ? ": " : "", why != NULL ? why : "");
-	fprintf(stderr, "sotto-policyd: %s%s%s; see postfix-sotto(8)\n", what, why != NULL ? ": " : "", why != NULL ? why : "");
+	sotto_log(LOG_ERR, "%s%s%s; see postfix-sotto(7)", what, why != NULL ? ": " : "", why != NULL ? why : "");
+	fprintf(stderr, "sotto-policyd: %s%s%s; see postfix-sotto(7)\n", what, why != NULL ? ": " : "", why != NULL ? why : "");
 	return -1;
 }
 

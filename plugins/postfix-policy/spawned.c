@@ -81,7 +81,7 @@ int sotto_spawned_check(void)
 	if (getsockopt(SOTTO_CLIENT, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM)
 		return 0;
 	sotto_spawned_complain("standard input is not a client's connection: this program is started by Postfix's spawn(8), as a service in "
-			       "master.cf, and not by hand; see postfix-sotto(8)");
+			       "master.cf, and not by hand; see postfix-sotto(7)");
 	return -1;
 }
 

@@ -66,7 +66,7 @@ class OpenSMTPD(MailServer):
         self.host.write("/etc/aliases", "postmaster: root\n")
         self.host.write("/etc/smtpd.conf", "".join(f"{line}\n" for line in self._lines()))
         if self.sotto:
-            self.host.run([SCRIPT, "enable", "--yes", "--no-restart"])
+            self.host.run([SCRIPT, "enable", "--no-restart"])
 
     def install_sotto(self, **how):
         passwd = self.host.read("/etc/passwd").decode()

@@ -140,7 +140,7 @@ class Postfix(MailServer):
         self.restart()
 
     def settings_changed(self):
-        """Postfix believes an answer for 30 s; who changes settings reloads it (postfix-sotto(8))."""
+        """Postfix believes an answer for 30 s; who changes settings reloads it (postfix-sotto(7))."""
         if self.sotto:
             self.reload()
 

@@ -226,6 +226,85 @@ def test_enable_puts_back_what_does_not_work(lab, needs_sotto):
         sotto(server, "enable", "--yes")
 
 
+@pytest.mark.parametrize("name", ["a", "c"])
+def test_enable_tells_what_hides_it(lab, name, needs_sotto):
+    """REMOTE_SMTP_HELO_FROM_DNS: what comes in is sealed, and it is said what to write instead, so that what goes out is, too."""
+    server = lab.servers[name]
+    sotto(server, "disable", "--yes")
+    path = server.host.path(server.LOCALMACROS)
+    before = path.read_text(encoding="utf-8")
+    try:
+        path.write_text(before + "REMOTE_SMTP_HELO_FROM_DNS = true\n", encoding="utf-8")
+        warnings = sotto_json(server, "enable", "--yes")["warnings"]
+        assert warnings and all("remove it, and write above our line: REMOTE_SMTP_HELO_DATA = ${lookup dnsdb" in one["says"] for one in warnings), warnings
+        done = server.host.run([SOTTO, "enable", "--yes"])
+        assert b"warning: REMOTE_SMTP_HELO_FROM_DNS hides Sotto from the transport remote_smtp," in done.stderr
+        advice = warnings[0]["says"].partition("our line: ")[2]
+        path.write_text(before + advice + "\n", encoding="utf-8")
+        assert sotto_json(server, "enable", "--yes")["warnings"] == []
+        assert "warnings" in sotto_json(server, "disable", "--yes")
+    finally:
+        path.write_text(before, encoding="utf-8")
+        assert sotto_json(server, "enable", "--yes")["warnings"] == []
+
+
+def test_enable_beside_another_local_scan(lab, needs_sotto):
+    """SOTTO_LOCAL_SCAN where something else sets local_scan_path: refused with a sentence, and everything is as it was."""
+    server = lab.servers["a"]
+    sotto(server, "disable", "--yes")
+    path = server.host.path(server.LOCALMACROS)
+    before = path.read_text(encoding="utf-8")
+    own = before + "local_scan_path = /usr/lib/exim4/local_scan/sa-exim.so\nSOTTO_LOCAL_SCAN = yes\n"
+    try:
+        path.write_text(own, encoding="utf-8")
+        done = server.host.run([SOTTO, "enable", "--yes"], check=False)
+        assert done.returncode == CRITICAL and b"do without SOTTO_LOCAL_SCAN" in done.stderr, done
+        assert path.read_text(encoding="utf-8") == own
+    finally:
+        path.write_text(before, encoding="utf-8")
+        server.host.run(["update-exim4.conf"])
+        sotto(server, "enable", "--yes")
+
+
+RULES = {
+    "nft": ("nft", "table inet f {{\n\tchain out {{\n\t\tmeta skuid {{ 0, {0} }} tcp dport 25 accept\n\t\tmeta skuid != 101 tcp dport 888 reject\n\t}}\n}}\n"),
+    "iptables": ("iptables-save", "*filter\n-A OUTPUT -p tcp -m tcp --dport 25 -m owner --uid-owner {0} -j ACCEPT\n"
+                                  "-A OUTPUT -p tcp -m tcp --dport 888 -m owner ! --uid-owner 0-99 -j REJECT --reject-with icmp-port-unreachable\n"),
+}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_a_firewall_by_user(lab, postfixes, kind, needs_sotto):
+    """enable and check tell where the firewall decides by user and does not know the one that mail goes out as; where it does they are silent."""
+    server = lab.servers["f"]
+    program, rules = RULES[kind]
+    uid = server.host.run(["id", "-u", "_sotto"]).stdout.decode().strip()
+    try:
+        for user, known in (("101", False), (uid, True), (f"{int(uid) - 1}-{int(uid) + 1}", True), ("_sotto", True)):
+            server.host.write(f"/usr/sbin/{program}", f"#!/bin/sh\ncat <<'EOF'\n{rules.format(user)}EOF\n", 0o755)
+            warnings = sotto_json(server, "enable", "--yes")["warnings"]
+            assert bool(warnings) != known and all("does not name _sotto" in one["says"] and user in one["says"] for one in warnings), (user, warnings)
+            found = sotto_json(server, "check", code=OK if known else WARNING)["findings"]
+            assert [one["check"] for one in found if one["level"] != "ok"] == ([] if known else ["firewall"])
+    finally:
+        server.host.path(f"/usr/sbin/{program}").unlink()
+
+
+def test_several_instances(lab, postfixes, needs_sotto):
+    """Several instances of Postfix: refused with a sentence, and nothing is changed."""
+    server = lab.servers["f"]
+    sotto(server, "disable", "--yes")
+    server.postconf("-e", "multi_instance_directories=/etc/postfix-out")
+    before = server.host.read("/etc/postfix/main.cf"), server.host.read("/etc/postfix/master.cf")
+    try:
+        done = server.host.run([SOTTO, "enable", "--yes"], check=False)
+        assert done.returncode == CRITICAL and b"several instances of Postfix" in done.stderr, done
+        assert (server.host.read("/etc/postfix/main.cf"), server.host.read("/etc/postfix/master.cf")) == before
+    finally:
+        server.postconf("-X", "multi_instance_directories")
+        sotto(server, "enable", "--yes")
+
+
 @pytest.mark.parametrize("name", ["a", "g"])
 def test_enable_takes_back_what_does_not_seal(lab, postfixes, name, needs_sotto):
     """A mail server that answers after enable, and does not seal, is switched off again, and that is said."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The ways in which an administrator may have set up Exim, and the switches that exim4-sotto(8) names."""
+"""The ways in which an administrator may have set up Exim, and the switches that exim4-sotto(7) names."""
 
 import re
 

@@ -102,7 +102,7 @@ LIBRARIES = {"empty": lambda octets: b"", "garbage": lambda octets: os.urandom(4
 def test_library_damaged(watch, ends, broken, required, how):
     """
     The library is there and cannot be loaded. Nothing in Exim's configuration language can save the delivery then: mail waits, both here and
-    there; none is lost, none bounces, and all arrives when the library is mended (exim4-sotto(8), "A damaged library").
+    there; none is lost, none bounces, and all arrives when the library is mended (exim4-sotto(7), "A damaged library").
     """
     letter = letter_between(watch, ends)
     contents = LIBRARIES[how](broken.host.path(LIBRARY).read_bytes())

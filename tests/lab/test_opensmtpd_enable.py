@@ -15,6 +15,8 @@ PLAIN = HEAD + "listen on 0.0.0.0\nlisten on ::\n" + TAIL + 'action "relay" rela
 TAKEN = {
     "stock": (HEAD + "listen on localhost\n" + TAIL + 'action "relay" relay\nmatch from local for any action "relay"\n',
               ["--listen 127.0.0.1:25 --listen [::1]:25", 'listen on lo port 10025 proxy-v2 filter "sotto"']),
+    "all": (HEAD + "listen on all\n" + TAIL + 'action "relay" relay\nmatch from local for any action "relay"\n',
+            ["--listen 0.0.0.0:25 --listen [::]:25\""]),
     "named": (HEAD + "listen on 0.0.0.0 port smtp hostname mx.x.example\n" + TAIL + 'action out relay\nmatch from local for any action out\n',
             ["--listen 0.0.0.0:25\"", 'proxy-v2 hostname mx.x.example filter "sotto"', 'action "sotto-out" relay domain <sotto>']),
     "chains": (HEAD + 'filter "f" phase connect match !rdns disconnect "550 no"\nlisten on 192.0.2.9 filter "f"\nlisten on socket filter "f"\n'
@@ -38,25 +40,39 @@ REFUSED = {
 }
 
 
-def run(server, command, *options):
-    return server.host.run([SCRIPT, command, "--conf", CONF, "--no-restart", *options], check=False)
+def run(server, command, *words):
+    return server.host.run([SCRIPT, command, *words, "--conf", CONF, "--no-restart"], check=False)
+
+
+def status(server):
+    """The exit code and what it says."""
+    done = run(server, "status")
+    return done.returncode, done.stdout.decode()
 
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_taken(opensmtpd, needs_sotto, name):
-    """Enabled: smtpd takes it, and it says what it should; once more: refused; disabled: octet for octet what it was."""
+    """Enabled: smtpd takes it, and it is what it should; once more: the same; disabled: octet for octet what it was. It says before what it does."""
     before, wanted = TAKEN[name]
     opensmtpd.host.write(CONF, before)
-    shown = run(opensmtpd, "enable", "--yes")
-    assert shown.returncode == 0, shown.stderr
+    assert status(opensmtpd) == (3, "off\n")
+    shown = run(opensmtpd, "changes", "enable").stdout.decode()
+    assert opensmtpd.host.read(CONF).decode() == before
+    done = run(opensmtpd, "enable")
+    assert done.returncode == 0, done.stderr
     after = opensmtpd.host.read(CONF).decode()
+    assert [line for line in shown.splitlines() if " + " in line] == [f"{CONF}: + {line}" for line in after.splitlines() if "sotto" in line]
+    assert status(opensmtpd) == (0, "on\n") and run(opensmtpd, "changes", "enable").stdout == b""
     for text in wanted:
         assert text in after, (text, after)
     assert opensmtpd.host.run(["smtpd", "-n", "-f", CONF]).returncode == 0
-    assert b"+table sotto" in shown.stdout and opensmtpd.host.read(CONF + ".before-sotto-enable").decode() == before
-    assert run(opensmtpd, "enable", "--yes").returncode == 1
-    assert run(opensmtpd, "disable", "--yes").returncode == 0
-    assert opensmtpd.host.read(CONF).decode() == before
+    assert opensmtpd.host.read(CONF + ".before-sotto-enable").decode() == before
+    again = run(opensmtpd, "enable")
+    assert (again.returncode, again.stdout) == (0, b"Sotto is switched on already.\n") and opensmtpd.host.read(CONF).decode() == after
+    for _ in range(2):
+        assert run(opensmtpd, "disable").returncode == 0
+        assert opensmtpd.host.read(CONF).decode() == before
+    assert not opensmtpd.host.run(["sh", "-c", f"ls {CONF}.?????? {CONF}.*.* 2>/dev/null"], check=False).stdout
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -64,16 +80,49 @@ def test_refused(opensmtpd, needs_sotto, name):
     """Not understood, or not safe: a sentence, the lines to add by hand, and nothing is changed."""
     before, why = REFUSED[name]
     opensmtpd.host.write(CONF, before)
-    said = run(opensmtpd, "enable", "--yes")
+    said = run(opensmtpd, "enable")
     assert said.returncode == 1 and why in said.stderr.decode() and "listen on lo port 10025 proxy-v2" in said.stderr.decode(), said.stderr
     assert opensmtpd.host.read(CONF).decode() == before
 
 
-def test_nobody_is_asked(opensmtpd, needs_sotto):
-    """Without somebody who agrees nothing is changed."""
+def test_edited_since(opensmtpd, needs_sotto):
+    """A line of ours was changed, or one of theirs was added: status tells, enable puts it right, and theirs stays."""
     opensmtpd.host.write(CONF, PLAIN)
-    assert run(opensmtpd, "enable").returncode == 1
-    assert opensmtpd.host.read(CONF).decode() == PLAIN
+    assert run(opensmtpd, "enable").returncode == 0
+    more = 'action "other" relay helo "other.x.example"\nmatch from local for domain "z.example" action "other"\n'
+    opensmtpd.host.write(CONF, opensmtpd.host.read(CONF).decode().replace(" proxy-v2", "") + more)
+    code, said = status(opensmtpd)
+    assert code == 4 and said.startswith("drifted\n") and f"{CONF}: + listen on lo port 10025 proxy-v2" in said
+    assert run(opensmtpd, "enable").returncode == 0 and status(opensmtpd) == (0, "on\n")
+    assert run(opensmtpd, "disable").returncode == 0 and opensmtpd.host.read(CONF).decode() == PLAIN + more
+
+
+def test_lines_of_their_own(opensmtpd, needs_sotto):
+    """Added by hand, as the manual tells: that is on; and it is not switched off by half, nor may the package go."""
+    by_hand = PLAIN + 'filter "mine" proc-exec "/usr/libexec/opensmtpd/filter-sotto" user _sotto group _sotto\n'
+    opensmtpd.host.write(CONF, by_hand)
+    assert status(opensmtpd) == (0, "on\n") and run(opensmtpd, "enable").returncode == 0
+    done = run(opensmtpd, "disable")
+    assert done.returncode == 1 and b"lines of your own" in done.stderr and opensmtpd.host.read(CONF).decode() == by_hand
+
+
+def test_what_does_not_start_is_put_back(opensmtpd, needs_sotto):
+    """smtpd takes the configuration and does not start with it: it runs again as it was."""
+    table = "/usr/libexec/opensmtpd/table-sotto"
+    before = opensmtpd.host.read("/etc/smtpd.conf")
+    opensmtpd.host.run([SCRIPT, "disable"])
+    plain = opensmtpd.host.read("/etc/smtpd.conf")
+    opensmtpd.host.run(["sh", "-c", f"mv {table} {table}.away && cp /bin/false {table}"])
+    try:
+        done = opensmtpd.host.run([SCRIPT, "enable"], check=False)
+        assert done.returncode == 1 and b"started again as it was" in done.stderr, done
+        assert opensmtpd.host.read("/etc/smtpd.conf") == plain
+        opensmtpd.await_listening()
+    finally:
+        opensmtpd.host.run(["mv", f"{table}.away", table])
+        opensmtpd.host.run([SCRIPT, "enable"])
+    assert opensmtpd.host.read("/etc/smtpd.conf") == before
+    opensmtpd.await_listening()
 
 
 def test_without_capability(opensmtpd, needs_sotto):
@@ -82,7 +131,7 @@ def test_without_capability(opensmtpd, needs_sotto):
     filter_path = "/usr/libexec/opensmtpd/filter-sotto"
     opensmtpd.host.run(["setcap", "-r", filter_path])
     try:
-        said = run(opensmtpd, "enable", "--yes")
+        said = run(opensmtpd, "enable")
         assert said.returncode == 1 and b"capability" in said.stderr
         assert opensmtpd.host.read(CONF).decode() == PLAIN
     finally:
@@ -95,7 +144,7 @@ def test_disabled_with_mail_in_the_queue(watch, opensmtpd, stranger, needs_sotto
         message = letter(opensmtpd, stranger)
         opensmtpd.submit(message)
         opensmtpd.await_log(opensmtpd.deferred(message.recipients[0]), watch.marks[opensmtpd][0])
-    said = opensmtpd.host.run([SCRIPT, "disable", "--yes", "--no-restart"]).stdout.decode()
+    said = opensmtpd.host.run([SCRIPT, "disable", "--no-restart"]).stdout.decode()
     assert "still needs sotto" in said
     opensmtpd.stop()
     opensmtpd.host.run(["smtpd"])
@@ -104,7 +153,7 @@ def test_disabled_with_mail_in_the_queue(watch, opensmtpd, stranger, needs_sotto
         wait.until(lambda: len(opensmtpd.queue()) == 1, [opensmtpd.host.folder], 10, "the queue is read")
         opensmtpd.run_queue()
         arrives(watch, opensmtpd, stranger, message)
-        assert opensmtpd.host.run([SCRIPT, "disable", "--yes", "--no-restart"]).returncode == 0
+        assert opensmtpd.host.run([SCRIPT, "disable", "--no-restart"]).returncode == 0
         assert b"sotto" not in opensmtpd.host.read("/etc/smtpd.conf")
     finally:
         opensmtpd.stop()

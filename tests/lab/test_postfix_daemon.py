@@ -213,7 +213,7 @@ def test_upgraded_under_load(watch, ends):
 def test_connector_missing(watch, ends):
     """
     Postfix has no way to go on where a lookup cannot even be asked: without the connector's file mail waits, and nothing of it is lost; it goes
-    when the file is back (postfix-sotto(8)).
+    when the file is back (postfix-sotto(7)).
     """
     origin = ends[0]
     with replaced(origin.host, CONNECTOR, None):

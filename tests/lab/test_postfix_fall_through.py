@@ -304,7 +304,7 @@ def test_unknown_user_at_exim(watch, lab, postfixes, names):
 
 @pytest.mark.parametrize("local", [False, True], ids=["out", "local"])
 def test_no_connector(watch, pair, local):
-    """Without sotto-connector Postfix has nobody to ask, and defers whatever comes (postfix-sotto(8)): nothing bounces, and all arrives when it is there again."""
+    """Without sotto-connector Postfix has nobody to ask, and defers whatever comes (postfix-sotto(7)): nothing bounces, and all arrives when it is there again."""
     origin, target = pair
     to_whom = origin if local else target
     sent = Letter(watch, origin, Message(f"anna@{origin.domain}", f"bert@{to_whom.domain}"), Mailbox(to_whom))

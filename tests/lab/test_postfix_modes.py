@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""require, exclude, mode, pin, observe and padding, as sotto.conf(5) and postfix-sotto(8) describe them, where our mail server is Postfix."""
+"""require, exclude, mode, pin, observe and padding, as sotto.conf(5) and postfix-sotto(7) describe them, where our mail server is Postfix."""
 
 import contextlib
 import re
