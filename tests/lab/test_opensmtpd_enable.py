@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: ISC
 """sotto-opensmtpd(8): what it makes of configurations, that smtpd takes that, that nothing is left of it, and what it refuses."""
 
+import re
+
 import pytest
 
 from . import wait
 from .mailserver_opensmtpd import SCRIPT
+from .paths import PROJECT
 from .test_exim import arrives, letter
 
 CONF = "/tmp/smtpd.conf"
@@ -73,6 +76,15 @@ def test_taken(opensmtpd, needs_sotto, name):
         assert run(opensmtpd, "disable").returncode == 0
         assert opensmtpd.host.read(CONF).decode() == before
     assert not opensmtpd.host.run(["sh", "-c", f"ls {CONF}.?????? {CONF}.*.* 2>/dev/null"], check=False).stdout
+
+
+def test_the_example_in_the_manual(opensmtpd, needs_sotto):
+    """The whole configuration that opensmtpd-sotto(7) shows becomes what stands there."""
+    page = (PROJECT / "plugins/opensmtpd/opensmtpd-sotto.7").read_text(encoding="utf-8")
+    before, after = re.findall(r"^\.Bd [^\n]*\n(.*?)^\.Ed$", page.partition(".Sh EXAMPLES\n")[2], re.S | re.M)[:2]
+    opensmtpd.host.write(CONF, before)
+    assert run(opensmtpd, "enable").returncode == 0
+    assert opensmtpd.host.read(CONF).decode() == after
 
 
 @pytest.mark.parametrize("name", REFUSED)
