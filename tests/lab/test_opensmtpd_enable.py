@@ -18,8 +18,6 @@ PLAIN = HEAD + "listen on 0.0.0.0\nlisten on ::\n" + TAIL + 'action "relay" rela
 TAKEN = {
     "stock": (HEAD + "listen on localhost\n" + TAIL + 'action "relay" relay\nmatch from local for any action "relay"\n',
               ["--listen 127.0.0.1:25 --listen [::1]:25", 'listen on lo port 10025 proxy-v2 filter "sotto"']),
-    "all": (HEAD + "listen on all\n" + TAIL + 'action "relay" relay\nmatch from local for any action "relay"\n',
-            ["--listen 0.0.0.0:25 --listen [::]:25\""]),
     "named": (HEAD + "listen on 0.0.0.0 port smtp hostname mx.x.example\n" + TAIL + 'action out relay\nmatch from local for any action out\n',
             ["--listen 0.0.0.0:25\"", 'proxy-v2 hostname mx.x.example filter "sotto"', 'action "sotto-out" relay domain <sotto>']),
     "chains": (HEAD + 'filter "f" phase connect match !rdns disconnect "550 no"\nlisten on 192.0.2.9 filter "f"\nlisten on socket filter "f"\n'
