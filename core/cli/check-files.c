@@ -63,6 +63,8 @@ static void check_folder(json_t *list, const char *check, const char *path, mode
 		sotto_finding(list, SOTTO_CLI_CRITICAL, check, remedy, "%s belongs to %s, not to %s; %s", path, owner_of(&st, owner), user, loss);
 	else if ((st.st_mode & 0777 & ~(0700u | more)) != 0)
 		sotto_finding(list, SOTTO_CLI_WARNING, check, remedy, "%s is open to more than its owner", path);
+	else if ((st.st_mode & more) != more)
+		sotto_finding(list, SOTTO_CLI_WARNING, check, remedy, "%s is closed to programs of the mail server's that have to get at what is in it", path);
 	else if (access(path, R_OK | W_OK | X_OK) != 0)
 		sotto_finding(list, SOTTO_CLI_CRITICAL, check, geteuid() == st.st_uid ? remedy : "do it as root", "%s cannot be used: %s; %s", path, strerror(errno), loss);
 	else if (!has_room(path))

@@ -22,6 +22,7 @@ class MailServer:
     kind = ""               # a kind of root.py
     adapter_user = ""       # who owns Sotto's state
     run_mode = "700"        # of /run/sotto
+    state_mode = "700"      # of /var/lib/sotto
     log_path = ""           # the mail server's own log, in the root
     second_way = False      # does it go on without Sotto, in the same attempt, where a connection through Sotto was lost?
     traces = True           # whether it lets Sotto say in the message how that came in

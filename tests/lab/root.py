@@ -30,7 +30,7 @@ STANDALONE = ["systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
 KINDS = {
     "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks", *STANDALONE], "sotto": True},
     "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2", *STANDALONE], "sotto": True},
-    "opensmtpd": {"packages": ["opensmtpd", "netbase", "ca-certificates", "openssl", "libcap2-bin"], "sotto": True},
+    "opensmtpd": {"packages": ["opensmtpd", "netbase", "ca-certificates", "openssl", "libcap2-bin", *STANDALONE], "sotto": True},
     "dns": {"packages": ["nsd"], "sotto": False},
     # its filters are asked what they see in our mail servers' logs; it never runs
     "fail2ban": {"packages": ["fail2ban"], "sotto": False},

@@ -11,7 +11,7 @@ from .test_exim import arrives, letter
 
 SOTTO = "/usr/bin/sotto"
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
-SERVERS = ["a", "c", "f", "g"]
+SERVERS = ["a", "c", "f", "g", "i", "j"]
 
 
 def sotto(server, *words, code=OK):
@@ -39,12 +39,12 @@ def quiet(server):
 
 
 @pytest.fixture(params=SERVERS)
-def host(lab, postfixes, request, needs_sotto):
+def host(lab, postfixes, opensmtpds, request, needs_sotto):
     return lab.servers[request.param]
 
 
 @pytest.fixture(params=[("a", "c"), ("f", "g"), ("g", "a")], ids="-".join)
-def two(lab, postfixes, request, needs_sotto):
+def two(lab, postfixes, opensmtpds, request, needs_sotto):
     return tuple(lab.servers[letter] for letter in request.param)
 
 
@@ -68,7 +68,10 @@ def test_check_says_what_to_do(host):
         host.host.run(["sh", "-c", undo])
 
     host.host.run(["chmod", "777", "/var/lib/sotto"])
-    breaks("chmod 700 /var/lib/sotto", "state folder", WARNING)
+    breaks(f"chmod {host.state_mode} /var/lib/sotto", "state folder", WARNING)
+    host.host.run(["chmod", "700", "/var/lib/sotto"])
+    if host.state_mode != "700":
+        breaks(f"chmod {host.state_mode} /var/lib/sotto", "state folder", WARNING, "closed to programs of the mail server's")
     host.host.run(["mv", "/var/lib/sotto", "/var/lib/sotto.away"])
     breaks("mv /var/lib/sotto.away /var/lib/sotto", "state folder", CRITICAL, "No such file")
     with host.sotto_conf(mode="opportunist"):

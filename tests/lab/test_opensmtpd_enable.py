@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: ISC
 """sotto-opensmtpd(8): what it makes of configurations, that smtpd takes that, that nothing is left of it, and what it refuses."""
 
+import re
+
 import pytest
 
 from . import wait
 from .mailserver_opensmtpd import SCRIPT
+from .paths import PROJECT
 from .test_exim import arrives, letter
 
 CONF = "/tmp/smtpd.conf"
@@ -15,8 +18,6 @@ PLAIN = HEAD + "listen on 0.0.0.0\nlisten on ::\n" + TAIL + 'action "relay" rela
 TAKEN = {
     "stock": (HEAD + "listen on localhost\n" + TAIL + 'action "relay" relay\nmatch from local for any action "relay"\n',
               ["--listen 127.0.0.1:25 --listen [::1]:25", 'listen on lo port 10025 proxy-v2 filter "sotto"']),
-    "all": (HEAD + "listen on all\n" + TAIL + 'action "relay" relay\nmatch from local for any action "relay"\n',
-            ["--listen 0.0.0.0:25 --listen [::]:25\""]),
     "named": (HEAD + "listen on 0.0.0.0 port smtp hostname mx.x.example\n" + TAIL + 'action out relay\nmatch from local for any action out\n',
             ["--listen 0.0.0.0:25\"", 'proxy-v2 hostname mx.x.example filter "sotto"', 'action "sotto-out" relay domain <sotto>']),
     "chains": (HEAD + 'filter "f" phase connect match !rdns disconnect "550 no"\nlisten on 192.0.2.9 filter "f"\nlisten on socket filter "f"\n'
@@ -73,6 +74,15 @@ def test_taken(opensmtpd, needs_sotto, name):
         assert run(opensmtpd, "disable").returncode == 0
         assert opensmtpd.host.read(CONF).decode() == before
     assert not opensmtpd.host.run(["sh", "-c", f"ls {CONF}.?????? {CONF}.*.* 2>/dev/null"], check=False).stdout
+
+
+def test_the_example_in_the_manual(opensmtpd, needs_sotto):
+    """The whole configuration that opensmtpd-sotto(7) shows becomes what stands there."""
+    page = (PROJECT / "plugins/opensmtpd/opensmtpd-sotto.7").read_text(encoding="utf-8")
+    before, after = re.findall(r"^\.Bd [^\n]*\n(.*?)^\.Ed$", page.partition(".Sh EXAMPLES\n")[2], re.S | re.M)[:2]
+    opensmtpd.host.write(CONF, before)
+    assert run(opensmtpd, "enable").returncode == 0
+    assert opensmtpd.host.read(CONF).decode() == after
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -15,8 +15,9 @@ from .test_exim import arrives, letter
 
 pytestmark = pytest.mark.long
 
-HOSTS = {"s": ("exim", "bookworm"), "t": ("exim", "trixie"), "u": ("postfix", "bookworm"), "v": ("postfix", "trixie")}
-PACKAGE = {"exim": "exim4-sotto", "postfix": "postfix-sotto"}
+HOSTS = {"s": ("exim", "bookworm"), "t": ("exim", "trixie"), "u": ("postfix", "bookworm"), "v": ("postfix", "trixie"), "w": ("opensmtpd", "bookworm"), "x": ("opensmtpd", "trixie")}
+PACKAGE = {"exim": "exim4-sotto", "postfix": "postfix-sotto", "opensmtpd": "opensmtpd-filter-sotto"}
+CONFIGURATION = {"exim": "/etc/exim4", "postfix": "/etc/postfix", "opensmtpd": "/etc/smtpd.conf"}
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +41,9 @@ def fresh(lab, packages, request, needs_sotto):
 
 def configuration(server):
     """A digest of each file of the mail server's configuration."""
-    folder = server.host.path("/etc/exim4" if server.kind == "exim" else "/etc/postfix")
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+    place = server.host.path(CONFIGURATION[server.kind])
+    files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
+    return {path.name if path == place else str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def dpkg(server, *words):
