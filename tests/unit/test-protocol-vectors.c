@@ -233,10 +233,11 @@ static void check_bad_record(const struct vector *v, const json_t *o, enum sotto
 	(void)peer_sealed(&p, role, false);
 	p.s->open = direction(v, o);
 	(void)feed(p.s, SOTTO_NET, record.p, record.len);
+	/* a client is told, and nothing of the record */
+	expect(p.s, SOTTO_MTA, role == SOTTO_CONNECT ? "421 4.4.2 XSOTTO: the connection was lost\r\n" : "");
 	if (sotto_session_wishes(p.s) != (SOTTO_WISH_END | SOTTO_WISH_ABORT) ||
 	    p.s->report.cause != SOTTO_CAUSE_BAD_RECORD)
 		fail_msg("role %u accepted: %s", role, json_string_value(json_object_get(o, "why")));
-	expect(p.s, SOTTO_MTA, "");
 	expect(p.s, SOTTO_NET, "");
 	end_session(p.s);
 	clear(&record);
