@@ -17,7 +17,7 @@
 #include "plugins/postfix-policy/site-words.h"
 
 #define WATCH_S 2
-#define RETRY_TICKS 15	/* of WATCH_S: after postconf failed */
+#define RETRY_TICKS 2	/* of WATCH_S: after postconf failed; until then nothing is sealed */
 #define CHILD_MS 2000
 #define OUTPUT_MAX (1024 * 1024)
 #define AS_BEFORE "; mail goes out as before, without Sotto"
