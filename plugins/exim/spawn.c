@@ -12,6 +12,7 @@
  */
 #include "plugins/exim/spawn.h"
 #include "core/runtime/deadline.h"
+#include "core/runtime/default-signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,19 +42,6 @@ static _Alignas(64) char helper_stack[STACK], session_stack[STACK];
 #define ON_ANOTHER_STACK __attribute__((no_sanitize_address))
 
 /* ---- in the session-to-be: nothing but system calls ------------------------------------------------------ */
-
-static void default_signals(void)
-{
-	struct sigaction as_usual;
-	sigset_t none;
-
-	memset(&as_usual, 0, sizeof(as_usual));
-	as_usual.sa_handler = SIG_DFL;
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &as_usual, NULL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* Kernels before 5.9, and filters that do not know close_range, leave no other way than one by one. */
 static void close_all(unsigned first, unsigned last)
@@ -102,7 +90,7 @@ ON_ANOTHER_STACK static int become_session(void *arg)
 	char *const environment[] = { path, NULL };
 	const struct job *j = arg;
 
-	default_signals();
+	sotto_default_signals();
 	(void)umask(022);
 	if (setsid() >= 0 && chdir("/") == 0 && arrange(j) == 0 && not_as_root(j->state) == 0)
 		execve(j->argv[0], (char *const *)(const void *)j->argv, environment);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/runtime/deadline.h"
+#include "core/runtime/default-signals.h"
 #include "core/runtime/log.h"
 
 #define ABOVE 100	/* no descriptor of ours that a child is given is as high */
@@ -25,16 +26,6 @@ void sotto_keeper_begin(struct sotto_keeper *k)
 }
 
 /* ---- in the child ---- */
-
-static void clean_signals(void)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int number = 1; number < NSIG; number++)
-		(void)signal(number, SIG_DFL);
-}
 
 /* smtpd must not take us for its filter, and sees the filter's end when nobody has that socket any more. */
 static void leave_smtpd(void)
@@ -72,7 +63,7 @@ _Noreturn static void become_worker(const struct sotto_keeper *k, int talk)
 	char *environment[] = { path, NULL }, *argv[WORDS] = { (char *)(uintptr_t)k->program };
 	unsigned n, at = 1;
 
-	clean_signals();
+	sotto_default_signals();
 	leave_smtpd();
 	n = arrange(k->listeners, talk);
 	for (unsigned i = 0; i < n; i++) {
@@ -88,7 +79,7 @@ _Noreturn static void become_worker(const struct sotto_keeper *k, int talk)
 
 _Noreturn static void become_passer(const struct sotto_keeper *k, int leash)
 {
-	clean_signals();
+	sotto_default_signals();
 	leave_smtpd();
 	if (k->talk >= 0)
 		close(k->talk);

@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "core/runtime/default-signals.h"
+
 static bool plumb(const struct sotto_launch *l)
 {
 	for (int i = 0; i < l->n; i++) {
@@ -22,17 +24,6 @@ static bool plumb(const struct sotto_launch *l)
 	return true;
 }
 
-/* No handler of the parent's runs here: it would tell the parent's loop. */
-static void default_signals(void)
-{
-	sigset_t none;
-
-	for (int number = 1; number < NSIG; number++)
-		(void)signal(number, SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void execute(const struct sotto_launch *l)
 {
 	char *const *argv = (char *const *)(const void *)l->argv, *const *env = (char *const *)(const void *)l->env;
@@ -41,7 +32,7 @@ static _Noreturn void execute(const struct sotto_launch *l)
 		(void)setsid();
 	else
 		(void)setpgid(0, 0);
-	default_signals();
+	sotto_default_signals();
 	if (plumb(l)) {
 		(void)execve(l->path, argv, env);
 		if (errno == ENOENT && l->otherwise != NULL)
