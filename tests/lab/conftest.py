@@ -168,19 +168,23 @@ def name_of(letter):
     return f"postfix {POSTFIX_VERSIONS[POSTFIXES[letter]]}" if letter in POSTFIXES else f"exim {VERSIONS[RELEASES[letter]]}"
 
 
-@pytest.fixture(scope="session")
-def postfixes(lab, sealing):
-    """f and h with Postfix 3.7, g with 3.10, all with Sotto."""
-    lab.prepare(*{("postfix", release) for release in POSTFIXES.values()})
+def started_hosts(lab, kind, releases, sealing):
+    """{letter: server}, as releases says, with Sotto unless it is a run without."""
+    lab.prepare(*{(kind, release) for release in releases.values()})
     made = {}
-    for letter, release in POSTFIXES.items():
-        server = lab.mail_host("postfix", release, letter, ["anna", "bert", "carl"])
+    for letter, release in releases.items():
+        server = made[letter] = lab.mail_host(kind, release, letter, ["anna", "bert", "carl"])
         if sealing:
             server.install_sotto()
             server.sotto = True
         server.start()
-        made[letter] = server
     return made
+
+
+@pytest.fixture(scope="session")
+def postfixes(lab, sealing):
+    """f and h with Postfix 3.7, g with 3.10, all with Sotto."""
+    return started_hosts(lab, "postfix", POSTFIXES, sealing)
 
 
 POSTFIX_PAIRS = [("f", "h"), ("f", "g"), ("g", "f"), ("f", "a"), ("g", "c"), ("a", "g"), ("c", "f")]
@@ -207,16 +211,7 @@ OPENSMTPD_VERSIONS = {"bookworm": "6.8", "trixie": "7.6"}
 @pytest.fixture(scope="session")
 def opensmtpds(lab, sealing):
     """i and k with OpenSMTPD 6.8, j with 7.6, all with Sotto."""
-    lab.prepare(*{("opensmtpd", release) for release in OPENSMTPDS.values()})
-    made = {}
-    for letter, release in OPENSMTPDS.items():
-        server = lab.mail_host("opensmtpd", release, letter, ["anna", "bert", "carl"])
-        if sealing:
-            server.install_sotto()
-            server.sotto = True
-        server.start()
-        made[letter] = server
-    return made
+    return started_hosts(lab, "opensmtpd", OPENSMTPDS, sealing)
 
 
 OPENSMTPD_PAIRS = [("i", "k"), ("i", "j"), ("j", "i"), ("i", "a"), ("j", "c"), ("a", "j"), ("c", "i"), ("i", "g"), ("j", "f"), ("f", "j"), ("g", "i")]

@@ -24,6 +24,7 @@ class MailServer:
     run_mode = "700"        # of /run/sotto
     state_mode = "700"      # of /var/lib/sotto
     log_path = ""           # the mail server's own log, in the root
+    lasting = ()            # programs of Sotto's that outlive a connection
     second_way = False      # does it go on without Sotto, in the same attempt, where a connection through Sotto was lost?
     traces = True           # whether it lets Sotto say in the message how that came in
     probes = False          # whether Sotto there asks a new domain's mail server before the first mail
@@ -45,8 +46,8 @@ class MailServer:
     def stop(self):
         raise NotImplementedError
 
-    def submit(self, message, *options):
-        """Gives the message to the server's own sendmail."""
+    def _queued(self):
+        """What is in the queue, by its files."""
         raise NotImplementedError
 
     def queue(self):
@@ -100,6 +101,14 @@ class MailServer:
         """Another sotto-session is installed."""
 
     # what all share
+
+    def submit(self, message, *options):
+        """Gives the message to the server's own sendmail."""
+        self.host.run(["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients], message.octets)
+
+    def await_empty_queue(self, seconds=PATIENCE):
+        wait.until(lambda: not self._queued(), self.spool_folders, seconds,
+                   lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
 
     def restart(self):
         self.stop()
@@ -325,9 +334,8 @@ class Exim(MailServer):
             self.configure()
             self.restart()
 
-    def submit(self, message, *options):
-        command = ["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients]
-        self.host.run(command, message.octets)
+    def without_chunking(self):
+        return self.configured("chunking_advertise_hosts =")
 
     def patient(self):
         """It does not end a session after so many commands that bring no mail."""
@@ -370,10 +378,8 @@ class Exim(MailServer):
     def spool_folders(self):
         return [self.host.path("/var/spool/exim4/input")]
 
-    def await_empty_queue(self, seconds=PATIENCE):
-        folders = self.spool_folders()
-        wait.until(lambda: not any(name.endswith("-H") for folder in folders for _, _, names in os.walk(folder) for name in names), folders, seconds,
-                   lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
+    def _queued(self):
+        return [name for folder in self.spool_folders() for _, _, names in os.walk(folder) for name in names if name.endswith("-H")]
 
 
 from .mailserver_opensmtpd import OpenSMTPD  # noqa: E402 (these are made of what stands above)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import time
 
-from . import wait
 from .mailserver import PATIENCE, MailServer
 from .paths import Failed
 
@@ -159,9 +158,6 @@ class OpenSMTPD(MailServer):
     def took(self, sender):
         return rf"smtp envelope .*from=<{re.escape(sender)}>"
 
-    def submit(self, message, *options):
-        self.host.run(["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients], message.octets)
-
     def queue(self):
         return re.findall(r"^([0-9a-f]{16})\|", self.host.run(["smtpctl", "show", "queue"], check=False).stdout.decode(), re.M)
 
@@ -181,7 +177,3 @@ class OpenSMTPD(MailServer):
 
     def spool_folders(self):
         return [folder for name in ("queue", "incoming") for folder, _, _ in os.walk(self.host.path(f"{SPOOL}/{name}"))]
-
-    def await_empty_queue(self, seconds=PATIENCE):
-        wait.until(lambda: not self._queued(), self.spool_folders, seconds,
-                   lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))

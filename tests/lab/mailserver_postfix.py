@@ -6,8 +6,7 @@ import json
 import os
 import re
 
-from . import wait
-from .mailserver import PATIENCE, MailServer
+from .mailserver import MailServer
 from .paths import Failed
 from .unit import Unit
 
@@ -23,6 +22,7 @@ class Postfix(MailServer):
     kind = "postfix"
     adapter_user = "_sotto"
     run_mode = "711"
+    lasting = ("sotto-policyd", "sotto-connector")
     accepted = "250 2.0.0 Ok: queued as "
     accepted_any = r"250 2\.0\.0 Ok: (?:\d+ bytes )?queued as "      # by BDAT
     bounced = r"status=bounced"
@@ -63,9 +63,6 @@ class Postfix(MailServer):
         self.host.write("/etc/mailname", self.name + "\n")
         self.postconf("-e", *(f"{key}={value}" for key, value in self.settings.items()))
         self.host.run(["newaliases"])
-
-    def add_users(self, *names):
-        super().add_users(*names)
 
     def install_sotto(self, **how):
         passwd = self.host.read("/etc/passwd").decode()
@@ -132,6 +129,9 @@ class Postfix(MailServer):
                 self.postconf("-e", *(f"{key}={value}" for key, value in before.items()))
             self._changed()
 
+    def without_chunking(self):
+        return self.configured(smtpd_discard_ehlo_keywords="chunking")
+
     def patient(self):
         """It does not end a session after so many commands that bring no mail, or that it does not know."""
         return self.configured(smtpd_junk_command_limit="100000000", smtpd_hard_error_limit="100000000", smtpd_soft_error_limit="100000000")
@@ -144,18 +144,22 @@ class Postfix(MailServer):
         if self.sotto:
             self.reload()
 
+    def _is_new(self):
+        """Whether anybody has said anything since it was last made to forget. If not, there is nothing to forget."""
+        return len(self.host.syslog()) != self._forgotten
+
     def forget_hosts(self):
         """An answer of ours counts for 30 s, also one that mail must wait."""
-        self.settings_changed()
+        if self._is_new():
+            self.settings_changed()
+            self._forgotten = len(self.host.syslog())
 
     def forget(self):
-        """Also what sessions write at their end, and what Postfix has heard. Where nobody has said anything since the last time, there is nothing."""
-        if len(self.host.syslog()) == self._forgotten:
-            return
-        self.host.await_quiet(lambda name, state: name.startswith("sotto-session"), 20)
-        super().forget()
-        self.settings_changed()
-        self._forgotten = len(self.host.syslog())
+        """Also what sessions write at their end, and what Postfix has heard."""
+        if self._is_new():
+            self.host.await_quiet(lambda name, state: name.startswith("sotto-session"), 20)
+            super().forget()
+            self.forget_hosts()
 
     def program_changed(self, must_start=True):
         """The daemon holds the program that it was started with."""
@@ -182,7 +186,7 @@ class Postfix(MailServer):
 
     def submit(self, message, *options):
         self._submitted = len(self.log())
-        self.host.run(["/usr/sbin/sendmail", "-i", "-f", message.sender or "<>", *options, "--", *message.recipients], message.octets)
+        super().submit(message, *options)
 
     def queue(self):
         lines = self.host.run(["postqueue", "-j"], check=False).stdout.decode().splitlines()
@@ -205,7 +209,3 @@ class Postfix(MailServer):
     def spool_folders(self):
         folders = [self.host.path(f"{SPOOL}/{name}") for name in QUEUES]
         return folders + [path for folder in folders for path in folder.glob("*") if path.is_dir()]
-
-    def await_empty_queue(self, seconds=PATIENCE):
-        wait.until(lambda: not self._queued(), self.spool_folders(), seconds,
-                   lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))

@@ -55,3 +55,10 @@ class Bare:
     def closed(self):
         """True when the other side has closed and nothing more comes."""
         return self._in.read(1) == b""
+
+
+def offers(host, target, port=25):
+    """What the target's reply to EHLO offers a client on that host."""
+    with Bare(host, target, port) as client:
+        client.reply()
+        return client.ask("EHLO mx.p.example", 250)

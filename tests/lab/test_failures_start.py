@@ -43,12 +43,9 @@ def letter_between(watch, ends, **how):
     return Letter(watch, origin, Message(f"anna@{origin.domain}", f"bert@{target.domain}", **how), Mailbox(target))
 
 
-LASTING = ("sotto-policyd", "sotto-connector")      # not a connection's: Postfix's
-
-
 def nothing_left(*servers, seconds=15):
     for server in servers:
-        left = server.host.await_quiet(lambda name, state: state == "Z" or name.startswith("sotto") and name not in LASTING, seconds)
+        left = server.host.await_quiet(lambda name, state: state == "Z" or name.startswith("sotto") and name not in server.lasting, seconds)
         assert not left, left
 
 

@@ -28,25 +28,25 @@ def server(lab, request):
     return lab.servers[request.param]
 
 
-@pytest.fixture
-def compare(lab, server, stranger, needs_sotto, request):
+def comparing(lab, server, stranger, name, calm, as_before):
     """
     compare(flood): with Sotto and without, flood(on) is a context in which the flood goes on; it may yield a function that says
     more. A good client is served in it, and what is held is told; it leaves nothing behind. Returns what was held, with and without.
+    calm(now): nothing is going on; as_before(before): (what is held, True) when that is so again, or (it, False).
     """
     def once(flood, on):
         serve(server, stranger)
         server.await_empty_queue()
-        before, still = until(server, quiet)
+        before, still = until(server, calm)
         assert still, before
         with flood(on) as more:
             took = [serve(server, stranger) for _ in range(3)]
             most = held(server.host)
             words = more() if more else ""
         server.await_empty_queue()
-        after, same = settled(server, before)
+        after, same = as_before(before)
         assert same, f"left over: before {before}, after {after}, {after.files ^ before.files}"
-        lab.say(f"{request.node.name}: {'with   ' if on else 'without'}  {most}; a good client in {max(took) * 1000:6.0f} ms{words}")
+        lab.say(f"{name}: {'with   ' if on else 'without'}  {most}; a good client in {max(took) * 1000:6.0f} ms{words}")
         assert most.largest <= MOST_PRIVATE, f"a sotto-session holds {most.largest} KiB"
         return most, max(took)
 
@@ -61,6 +61,11 @@ def compare(lab, server, stranger, needs_sotto, request):
         return ours[0], theirs[0]
 
     return both
+
+
+@pytest.fixture
+def compare(lab, server, stranger, needs_sotto, request):
+    return comparing(lab, server, stranger, request.node.name, quiet, lambda before: settled(server, before))
 
 
 def greeted(stranger, server):

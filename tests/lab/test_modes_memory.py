@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from .statefile import checked
 from .tap import HELLO, records
 from .test_exim import arrives, letter
 from .test_exim_peers import keyword_offered
@@ -90,19 +91,15 @@ def test_pin_enforce(watch, two, how):
 def yesterday(server):
     """What the server remembers of its peers is a day older."""
     for path in server.host.path(f"{STATE}/peers").glob("*"):
-        text = re.sub(rb"(?m)^(seen|offer-seen|sealed) (\d{5,})$", lambda m: b"%s %d" % (m[1], int(m[2]) - 86400), path.read_bytes())
-        body, total = text.partition(b"check ")[0], 14695981039346656037
-        for octet in body:
-            total = (total ^ octet) * 1099511628211 % (1 << 64)
-        path.write_bytes(body + b"check %016x\n" % total)
+        path.write_bytes(checked(re.sub(rb"(?m)^(seen|offer-seen|sealed) (\d{5,})$", lambda m: b"%s %d" % (m[1], int(m[2]) - 86400), path.read_bytes())))
 
 
 def downgrades(watch, server):
     return [line for line in server.sotto_log()[watch.marks[server][1]:] if ": downgrade: " in line]
 
 
-def test_downgrade(watch, two):
-    """Who offered XSOTTO yesterday and does not today: a warning, once; mail goes in the clear. Offered again, it is sealed again."""
+def downgraded(watch, two, outcome, count):
+    """Two letters go in the clear, for which so many sessions end with that outcome; told is it once."""
     origin, target = two
     send_sealed(watch, origin, target, 1)
     yesterday(origin)
@@ -111,29 +108,40 @@ def test_downgrade(watch, two):
             message = letter(origin, target)
             origin.submit(message)
             arrives(watch, origin, target, message)
-    watch.await_said(origin, "connect", "clear", 2)
+    watch.await_said(origin, "connect", outcome, count)
     told = downgrades(watch, origin)
     assert len(told) == 1 and f"downgrade: peer={target.name}[{target.host.v4}]:25 offered XSOTTO before and does not any more" in told[0], told
+
+
+def test_downgrade(watch, two):
+    """Who offered XSOTTO yesterday and does not today: a warning, once; mail goes in the clear. Offered again, it is sealed again."""
+    origin, target = two
+    downgraded(watch, two, "clear", 2)
     assert all('cause="not offered"' in one.line for one in watch.said(origin, "connect", outcome="clear"))
     send_sealed(watch, origin, target, 2)
 
 
-def test_downgrade_refused(watch, two):
-    """... and who is required gets nothing: refused, with the warning, until the offer is back."""
+def refused_after_a_downgrade(watch, two, entry, deferred):
+    """Required by that entry: refused, with the warning and that line of the mail server's own, until the offer is back."""
     origin, target = two
-    with origin.sotto_conf(require=[target.name]):
+    with origin.sotto_conf(require=[entry]):
         send_sealed(watch, origin, target, 1)
         yesterday(origin)
         message = letter(origin, target)
         with target.sotto_conf(exclude=[origin.host.v4]):
             origin.submit(message)
-            watch.await_log(origin, r"== bert@\S+ .*defer.*451")
+            watch.await_log(origin, deferred)
             assert len(downgrades(watch, origin)) == 1 and len(target.delivered("bert")) == 1
             assert 'cause="not offered"' in watch.said(origin, "connect", outcome="refused")[0].line
         retry_at_once(origin)
         origin.run_queue()
         arrives(watch, origin, target, message)
     assert not watch.wire.find(*message.secrets)
+
+
+def test_downgrade_refused(watch, two):
+    """... and who is required gets nothing: refused, with the warning, until the offer is back."""
+    refused_after_a_downgrade(watch, two, two[1].name, r"== bert@\S+ .*defer.*451")
 
 
 # ---- observe, padding ---------------------------------------------------------------------------------------

@@ -325,7 +325,7 @@ def test_submission_is_not_touched(lab, watch, stranger, postfix, port):
         before = hand_in(stranger, postfix, port)
         lines = {name: postfix.postconf("-M", name) for name in SUBMISSION}
     with administered(postfix, USED, SUBMISSION):
-        assert "XSOTTO" in offers(stranger, postfix)
+        assert "XSOTTO" in str(offers(stranger.host, postfix.host))
         assert hand_in(stranger, postfix, port) == before
         assert {name: postfix.postconf("-M", name) for name in SUBMISSION} == lines
     assert "XSOTTO" not in str(before) and b"XSOTTO" not in b"".join(watch.wire.octets(s) for s in watch.wire.from_port(port))

@@ -14,6 +14,7 @@ import pytest
 from . import wait
 from .message import Message
 from .peer import BANNER, answer
+from .statefile import checked
 
 STATE = "/var/lib/sotto"
 HOUR = 3600
@@ -45,11 +46,7 @@ def make_older(server, seconds):
     """All that the server remembers of domains and of peers was learnt so long before, and the file require is older than any of it."""
     os.utime(server.host.path("/etc/sotto/require"), (0, 0))
     for path in [*server.host.path(f"{STATE}/domains").glob("[!.]*"), *server.host.path(f"{STATE}/peers").glob("[!.]*")]:
-        text = re.sub(rb"(?m)^(\S+) (\d{10,})$", lambda m: b"%s %d" % (m[1], int(m[2]) - seconds), path.read_bytes())
-        body, total = text.partition(b"check ")[0], 14695981039346656037
-        for octet in body:
-            total = (total ^ octet) * 1099511628211 % (1 << 64)
-        path.write_bytes(body + b"check %016x\n" % total)
+        path.write_bytes(checked(re.sub(rb"(?m)^(\S+) (\d{10,})$", lambda m: b"%s %d" % (m[1], int(m[2]) - seconds), path.read_bytes())))
     server.daemon.reload()
     server.reload()     # it believes an answer for half a minute
 

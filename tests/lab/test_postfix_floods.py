@@ -7,7 +7,7 @@ import pytest
 
 from .held import held, serve, until
 from .smtp import Bare
-from .test_floods import (MOST_PRIVATE, greeted, test_a_hello_in_drips, test_commands_without_end, test_cover_records,    # noqa: F401 (tests)
+from .test_floods import (comparing, greeted, test_a_hello_in_drips, test_commands_without_end, test_cover_records,    # noqa: F401 (tests)
                           test_hellos_at_full_speed, test_never_reads, test_slow_clients)
 
 CLIENTS = 50            # smtpd_client_connection_count_limit, as it is where nobody sets it
@@ -22,36 +22,13 @@ def server(postfixes, request):
 @pytest.fixture
 def compare(lab, server, stranger, needs_sotto, request):
     """As for Exim. Postfix keeps its own processes for a while; ours end with their connection."""
-    def quiet(now):
+    def calm(now):
         return now.sessions == 0
 
-    def once(flood, on):
-        serve(server, stranger)
-        server.await_empty_queue()
-        before, still = until(server, quiet)
-        assert still, before
-        with flood(on) as more:
-            took = [serve(server, stranger) for _ in range(3)]
-            most = held(server.host)
-            words = more() if more else ""
-        server.await_empty_queue()
-        after, same = until(server, lambda now: quiet(now) and now.files == before.files)
-        assert same, f"left over: before {before}, after {after}, {after.files ^ before.files}"
-        lab.say(f"{request.node.name}: {'with   ' if on else 'without'}  {most}; a good client in {max(took) * 1000:6.0f} ms{words}")
-        assert most.largest <= MOST_PRIVATE, f"a sotto-session holds {most.largest} KiB"
-        return most, max(took)
+    def as_before(before):
+        return until(server, lambda now: calm(now) and now.files == before.files)
 
-    def both(flood):
-        ours = once(flood, True)
-        server.disable_sotto()
-        try:
-            theirs = once(flood, False)
-        finally:
-            server.enable_sotto()
-        assert ours[1] <= 20 * theirs[1] + 5, f"{ours[1]} s with Sotto, {theirs[1]} s without"
-        return ours[0], theirs[0]
-
-    return both
+    return comparing(lab, server, stranger, request.node.name, calm, as_before)
 
 
 def test_many_of_one_client(compare, server, stranger):

@@ -5,7 +5,7 @@ import pytest
 
 from . import wait
 from .faults import replaced
-from .smtp import Bare
+from .smtp import Bare, offers
 from .test_exim import arrives, letter
 
 FILES = ["/usr/libexec/sotto/sotto-session", "/usr/libexec/sotto/sotto-front"]      # of the connector: test_postfix_daemon.py
@@ -13,12 +13,6 @@ FILES = ["/usr/libexec/sotto/sotto-session", "/usr/libexec/sotto/sotto-front"]  
 
 def connections(watch, origin, target):
     return [s for s in watch.wire.between(origin.host.v4, target.host.v4) if s.target[1] == 25 and s.source[0] == origin.host.v4]
-
-
-def offers(stranger, server, port=25):
-    with Bare(stranger.host, server.host, port) as client:
-        client.reply()
-        return str(client.ask("EHLO mx.p.example", 250))
 
 
 def test_to_a_stranger(watch, postfix, stranger, sealing):
@@ -50,7 +44,7 @@ def test_switched_off_and_on(watch, postfix, stranger, needs_sotto):
     enabled = postfix.postconf("-n"), postfix.postconf("-M")
     postfix.disable_sotto()
     try:
-        assert "XSOTTO" not in offers(stranger, postfix)
+        assert "XSOTTO" not in str(offers(stranger.host, postfix.host))
         message = letter(postfix, stranger)
         postfix.submit(message)
         arrives(watch, postfix, stranger, message)
@@ -58,7 +52,7 @@ def test_switched_off_and_on(watch, postfix, stranger, needs_sotto):
     finally:
         postfix.enable_sotto()
     assert (postfix.postconf("-n"), postfix.postconf("-M")) == enabled
-    assert "XSOTTO" in offers(stranger, postfix)
+    assert "XSOTTO" in str(offers(stranger.host, postfix.host))
 
 
 @pytest.fixture
