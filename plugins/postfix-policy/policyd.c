@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/runtime/deadline.h"
 #include "core/runtime/hop.h"
 #include "core/runtime/live.h"
 #include "core/runtime/log.h"
@@ -27,6 +29,8 @@
 #include "plugins/postfix-policy/notify.h"
 #include "plugins/postfix-policy/policy.h"
 #include "plugins/postfix-policy/service.h"
+
+#define A_MOMENT_MS 1000
 
 enum { WELL = 0, FAILED = 1, USAGE = 2 };
 
@@ -189,7 +193,10 @@ static int complain(const char *what, const char *why)
 	return -1;
 }
 
-/* Two of us would take each other's sockets. The lock ends with the process; sessions do not have it (close-on-exec). */
+/*
+ * Two of us would take each other's sockets. The lock ends with the process; sessions do not have it (close-on-exec), but a child of our
+ * predecessor's does that has not executed its program yet: that is a moment.
+ */
 static int be_alone(const char *run)
 {
 	char path[128];
@@ -199,7 +206,9 @@ static int be_alone(const char *run)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return complain(path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+	for (int64_t end = sotto_now_ms() + A_MOMENT_MS; flock(fd, LOCK_EX | LOCK_NB) != 0; (void)poll(NULL, 0, 10)) {
+		if (sotto_now_ms() < end)
+			continue;
 		close(fd);
 		return complain(path, "another sotto-policyd is running");
 	}

@@ -4,6 +4,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -14,6 +15,7 @@ from .faults import CONF, SESSION, replaced
 from .promise import IN_TIME, Letter, Mailbox, requiring
 from .rules import CLIENT, SERVER, STALL, Rule, octet
 from .message import Message
+from .paths import Failed
 from .test_exim import arrives, letter
 from .test_failures_start import letter_between, nothing_left
 from .test_failures_wire import BIG, letter_through
@@ -94,6 +96,34 @@ def test_hangs_and_is_required(watch, ends):
         origin.await_sotto("outgoing mail is", mark)
         message.again().arrives()
     message.unread()
+
+
+@contextlib.contextmanager
+def locked(server, seconds):
+    """Somebody has the daemon's lock for so long, as a child of the daemon before has it until it executes its program."""
+    command = ["flock", "/run/sotto/policyd.lock", "sh", "-c", f"echo held; exec sleep {seconds}"]
+    with server.host.popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        yield
+        holder.kill()
+
+
+def test_lock_of_the_one_before(ends):
+    """A lock that is held a moment longer is waited for; one that another daemon has is not taken, and that is said."""
+    origin = ends[0]
+    origin.daemon.stop()
+    with locked(origin, 0.3):
+        origin.start_daemon()
+    origin.daemon.stop()
+    try:
+        with locked(origin, 60), pytest.raises(Failed, match="another sotto-policyd is running"):
+            origin.start_daemon()
+        for pid, name, _ in origin.host.processes():
+            if name == "sleep":
+                os.kill(pid, signal.SIGKILL)
+    finally:
+        origin.daemon.stop()
+        origin.start_daemon()
 
 
 # ---- what is open goes on -----------------------------------------------------------------------------------
