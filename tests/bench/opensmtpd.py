@@ -148,19 +148,24 @@ def mail(hosts, cpu, rounds, count):
 
 # ---- many sessions ----
 
+def deliver(client, server):
+    """Milliseconds for a hundred messages, while nothing of those before is left."""
+    server.await_empty_queue()
+    server.empty()
+    return crowd.deliver(client, server) * 1000
+
+
 def many(client, server, rounds, count):
-    crowd.deliver(client, server)
+    deliver(client, server)
     alone, beside = [], []
     with crowd.open_sessions(client, server, FEW):
         few = crowd.processes(server), crowd.memory(server)
     for _ in range(rounds):
-        alone.append(crowd.deliver(client, server))
+        alone.append(deliver(client, server))
         with crowd.open_sessions(client, server, count):
             full = crowd.processes(server), crowd.memory(server)
-            beside.append(crowd.deliver(client, server))
-    server.await_empty_queue()
-    server.empty()
-    return {"crowd.alone_ms": statistics.median(alone) * 1000, "crowd.beside_ms": statistics.median(beside) * 1000, "crowd.few.processes": few[0],
+            beside.append(deliver(client, server))
+    return {"crowd.alone_ms": statistics.median(alone), "crowd.beside_ms": statistics.median(beside), "crowd.few.processes": few[0],
             "crowd.many.processes": full[0], "crowd.session_kib": (full[1] - few[1]) / (count - FEW)}
 
 
