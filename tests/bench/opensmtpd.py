@@ -119,7 +119,7 @@ def check(name, sender, receiver, mark, count):
 def batch(cpu, name, sender, receiver, count):
     """(messages a second, seconds of CPU a message)."""
     enqueue(sender, receiver, count)
-    cpu_from = cpu.seconds()
+    cpu_from, log = cpu.seconds(), len(sender.log())
     mark, octets = len(receiver.sotto_log()), sender.host.syslog_path.stat().st_size
     with arrivals(receiver) as coming:
         sender.host.run(["smtpctl", "resume", "mta"])
@@ -127,6 +127,8 @@ def batch(cpu, name, sender, receiver, count):
         ended = time.time()
     sender.await_empty_queue()
     used = cpu.seconds() - cpu_from
+    # smtpd would use it for what comes next
+    sender.await_log("mta disconnected", log, count=sum("mta connected" in line for line in sender.log()[log:]))
     check(name, sender, receiver, mark, count)
     return count / (ended - connecting_at(sender, octets)), used / count
 

@@ -40,8 +40,11 @@ def lab(sealing, cells):
 
 
 @pytest.fixture(autouse=True)
-def tidy():
-    """There is nothing to tidy: no two of these meet."""
+def tidy(kernel_log):
+    """Nothing of ours has crashed. Else there is nothing to tidy: no two of these meet."""
+    yield
+    crashes = kernel_log.crashes()
+    assert not crashes, crashes
 
 
 @pytest.mark.parametrize("one", [pytest.param(one, id=str(one), marks=() if one in SHORT else pytest.mark.long) for one in matrix.CELLS])
