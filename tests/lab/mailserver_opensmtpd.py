@@ -31,6 +31,8 @@ class OpenSMTPD(MailServer):
         super().__init__(host, domain, release)
         self.prefix = []        # words before smtpd's own
         self.extra = []         # lines of smtpd.conf, before the matches
+        self.pki = ""           # the line that names its certificate
+        self.listen = ""        # options of its listeners
 
     @property
     def version(self):
@@ -53,7 +55,7 @@ class OpenSMTPD(MailServer):
     def _lines(self):
         ours = "{ " + ", ".join(f'"{name}"' for name in (self.domain, f"six.{self.domain}", f"mid.{self.domain}")) + " }"
         return [
-            "table aliases file:/etc/aliases", "listen on 0.0.0.0", "listen on ::",
+            "table aliases file:/etc/aliases", self.pki, *(f"listen on {address}{self.listen}" for address in ("0.0.0.0", "::")),
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
             *self.extra,
             'action "local" maildir alias <aliases>', 'action "relay" relay',
