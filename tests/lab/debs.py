@@ -9,6 +9,7 @@ import pty
 import select
 import subprocess
 
+from . import root
 from .paths import PROJECT, Failed
 
 RELEASES = ("bookworm", "trixie")
@@ -36,6 +37,17 @@ def fresh(lab, kind, release):
     lab.prepare((f"new-{kind}", release))
     server = lab.mail_host(kind, release, f"{kind}{next(_numbers)}", ["anna", "bert"], root_kind=f"new-{kind}")
     server.start()
+    return server
+
+
+def stock(lab, kind, release):
+    """The same in the configuration that Debian's package came with, started by its own script."""
+    server = fresh(lab, kind, release)
+    server.stop()
+    place = CONFIGURATION[kind]
+    server.host.run(["rm", "-rf", place])
+    subprocess.run(["cp", "-a", root.get(f"new-{kind}", release) / place.lstrip("/"), server.host.path(place)], check=True)
+    server.host.run(["service", kind.replace("exim", "exim4"), "start"])
     return server
 
 

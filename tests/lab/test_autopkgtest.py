@@ -57,9 +57,7 @@ def source_tree(server):
 def test_the_installed_package(lab, test, release):
     """It ends well, and says nothing on standard error if it may not."""
     name, depends, restrictions = test
-    server = debs.fresh(lab, KIND[depends[0]], release)
-    server.stop()                               # the package is installed where the mail server is, as its own script started it
-    server.host.run(["service", server.kind.replace("exim", "exim4"), "start"])
+    server = debs.stock(lab, KIND[depends[0]], release)
     debs.install(server)
     source_tree(server)
     user = [] if "needs-root" in restrictions else ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]

@@ -43,7 +43,7 @@ def host(lab, postfixes, opensmtpds, request, needs_sotto):
     return lab.servers[request.param]
 
 
-@pytest.fixture(params=[("a", "c"), ("f", "g"), ("g", "a")], ids="-".join)
+@pytest.fixture(params=[("a", "c"), ("f", "g"), ("g", "a"), ("i", "j"), ("j", "a"), ("a", "i")], ids="-".join)
 def two(lab, postfixes, opensmtpds, request, needs_sotto):
     return tuple(lab.servers[letter] for letter in request.param)
 

@@ -27,14 +27,17 @@ def walk():
 
 
 class Administrator:
-    """One at a mail server, a, with Sotto, to write to. say(command) is what stands on the screen."""
+    """One at a mail server, a, with Sotto, to write to. """
 
     def __init__(self, server, peer, watch):
         self.server, self.peer, self.watch = server, peer, watch
         self.before = debs.configuration(server)
 
     def say(self, command):
-        return debs.at_terminal(self.server, command, [("Go on? [y/N]", "y"), ("[Y/n]", "y")])
+        """What is read on the screen; where Sotto's command has a table or a verdict to show, in colours."""
+        shown = debs.at_terminal(self.server, command, [("Go on? [y/N]", "y"), ("[Y/n]", "y")])
+        assert "\033[" in shown or not command.startswith(("sotto probe", "sotto status", "sotto check")), shown
+        return re.sub(r"\033\[[0-9;]*m", "", shown)
 
     def mail(self, sealed):
         """A letter to the peer, and one from there; sealed on its way, or not."""
@@ -79,10 +82,8 @@ class Administrator:
 
     def status(self, command):
         text = self.say(command)
-        plain = re.sub(r"\033\[[0-9;]*m", "", text)
-        assert "\033[" in text, "no colours on a terminal"
-        assert re.search(rf"(?m)^Sotto in {self.server.kind}: on since ", plain), plain
-        assert re.search(r"(?m)^outbound +sealed +[1-9]\d* \(", plain) and re.search(r"(?m)^inbound +sealed +[1-9]\d* \(", plain), plain
+        assert re.search(rf"(?m)^Sotto in {self.server.kind}: on since ", text), text
+        assert re.search(r"(?m)^outbound +sealed +[1-9]\d* \(", text) and re.search(r"(?m)^inbound +sealed +[1-9]\d* \(", text), text
 
     def check(self, command):
         assert "nothing is wrong" in self.say(command)
@@ -106,13 +107,17 @@ PROMISES = [("make deb ", Administrator.make), ("apt install ", Administrator.in
             ("sotto status", Administrator.status), ("sotto check", Administrator.check), ("sotto disable", Administrator.disable), ("apt purge ", Administrator.purge)]
 
 
-@pytest.mark.parametrize("which", debs.SERVERS, ids="-".join)
-def test_the_walk_through(lab, watch, which):
+@pytest.fixture(params=debs.SERVERS, ids="-".join)
+def server(lab, request):
+    made = debs.fresh(lab, *request.param)
+    yield made
+    made.stop()
+
+
+def test_the_walk_through(lab, server, watch):
     """Every command does what it says, in that order; in the end the host is what it was."""
-    kind, release = which
-    administrator = Administrator(debs.fresh(lab, kind, release), lab.servers["a"], watch)
+    administrator = Administrator(server, lab.servers["a"], watch)
     commands = walk()
     assert [next((words for words, _ in PROMISES if command.startswith(words)), command) for command in commands] == [words for words, _ in PROMISES]
     for command, (_, promise) in zip(commands, PROMISES):
-        promise(administrator, command.replace(PACKAGE, debs.PACKAGE[kind]).replace(RELEASE, release).replace(PEER, administrator.peer.domain))
-    administrator.server.stop()
+        promise(administrator, command.replace(PACKAGE, debs.PACKAGE[server.kind]).replace(RELEASE, server.release).replace(PEER, administrator.peer.domain))
