@@ -94,8 +94,9 @@ class Administrator:
         self.mail(sealed=False)
 
     def purge(self, command):
+        if self.server.kind == "postfix":       # what systemd is told to do then
+            self.server.daemon.stop()
         self.say(command)
-        self.server.daemon.stop() if self.server.kind == "postfix" else None
         assert debs.configuration(self.server) == self.before
         assert not debs.traces(self.server)
         message = letter(self.server, self.peer)
