@@ -125,6 +125,8 @@ void sotto_check_servers(json_t *list, json_t *hooks)
 		if (found == SOTTO_HOOKS_ON || found == SOTTO_HOOKS_DRIFTED)
 			sotto_check_firewall(list, a);
 	}
+	if (geteuid() == 0)
+		sotto_check_running(list);
 	if (json_object_size(hooks) == 0)
 		sotto_finding(list, SOTTO_CLI_CRITICAL, "mail server", "install exim4-sotto, postfix-sotto or opensmtpd-filter-sotto",
 			      "there is no mail server here that Sotto is installed for");

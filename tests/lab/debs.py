@@ -21,10 +21,11 @@ _numbers = itertools.count(1)
 
 
 @functools.cache
-def built():
-    """The packages of each release."""
-    subprocess.run([PROJECT / "packaging/make-deb"], check=True, capture_output=True)
-    return {release: sorted((DEBS / release).glob("*sotto*_[0-9]*.deb")) for release in RELEASES}
+def built(version=None):
+    """The packages of each release; version: not the changelog's, and in a folder of their own."""
+    folder = DEBS if version is None else PROJECT / "build/deb-next"
+    subprocess.run([PROJECT / "packaging/make-deb", *(["--version", version, "--into", folder] if version else [])], check=True, capture_output=True)
+    return {release: sorted((folder / release).glob("*sotto*_[0-9]*.deb")) for release in RELEASES}
 
 
 def wanted(kind, release, debs=None):
@@ -69,15 +70,15 @@ def as_systemd(server):
 
 
 def dpkg(server, *words):
-    return server.host.run(["sh", "-c", "DEBIAN_FRONTEND=noninteractive dpkg " + " ".join(words)], seconds=300).stdout.decode(errors="replace")
+    server.host.run(["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *words], seconds=300)
 
 
-def install(server, debs=None):
-    """What dpkg says of it."""
+def install(server, debs=None, by="dpkg -i"):
+    """What dpkg or apt says of it."""
     server.host.run(["rm", "-rf", "/root/debs"])
     for deb in wanted(server.kind, server.release, debs):
         server.host.write(f"/root/debs/{deb.name}", deb.read_bytes())
-    said = dpkg(server, "-i /root/debs/*.deb")
+    said = server.host.run(["sh", "-c", f"DEBIAN_FRONTEND=noninteractive {by} /root/debs/*.deb 2>&1"], seconds=300).stdout.decode(errors="replace")
     as_systemd(server)
     return said
 
