@@ -37,6 +37,8 @@ KINDS = {
     "dns": {"packages": ["nsd"], "sotto": False},
     # its filters are asked what they see in our mail servers' logs; it never runs
     "fail2ban": {"packages": ["fail2ban"], "sotto": False},
+    # its lists of system calls; it never runs
+    "systemd": {"packages": ["systemd"], "sotto": False},
     # for packaging/make-deb: what debian/control builds with
     "build": {"packages": ["build-essential", "debhelper", "lintian", "exim4-dev", "libc-ares-dev", "libevent-dev", "libinih-dev", "libjansson-dev",
                            "libseccomp-dev", "libtomcrypt-dev", "pkg-config"], "sotto": False},

@@ -70,7 +70,7 @@ def test_an_upgrade(lab, server, watch, stranger):
     peer, origin = lab.servers["a"], lab.servers["b"]
     incoming = [Message("carl@p.example", f"anna@{server.domain}") for _ in range(2)]
     waiting, outgoing = letter(server, stranger), letter(server, peer)
-    with peer.configured("acl_smtp_predata = accept delay = 15s"), Bare(stranger.host, server.host) as clear, sealed_client(origin, server) as sealed:
+    with peer.configured("chunking_advertise_hosts =", "acl_smtp_predata = accept delay = 15s"), Bare(stranger.host, server.host) as clear, sealed_client(origin, server) as sealed:
         begin(clear, incoming[0])
         begin(sealed, incoming[1])
         with away(stranger):
