@@ -90,7 +90,7 @@ def test_the_example_of_the_manual(watch, server, lab, needs_sotto):
         assert b"works: a session of our own was sealed" in server.host.run(["sotto", "enable", "--yes"]).stdout
         assert server.host.read(server.LOCALMACROS).decode() == after
         exchange(watch, server, other)
-        watch.await_log(other, r"H=\S*\(mail\.example\.org\)|H=mail\.example\.org")
+        watch.await_log(other, r"H=\S+ \(mail\.example\.org\)")
         assert b"203.0.113.0/24" in server.host.run(["exim4", "-bP", "acl_smtp_connect"]).stdout
     finally:
         server.host.write(server.LOCALMACROS, kept)
