@@ -336,9 +336,10 @@ def test_nobody_but_root_switches(host):
         assert done.returncode == UNKNOWN and b"root" in done.stderr, done
 
 
-def test_open_sessions_are_listed(lab, peer, needs_sotto):
+@pytest.mark.parametrize("name", ["a", "f", "i"])
+def test_open_sessions_are_listed(lab, postfixes, opensmtpds, name, needs_sotto):
     """A session that is open stands in the list, with its peer; afterwards it does not."""
-    server = lab.servers["a"]
+    server = lab.servers[name]
     sock = lab.servers["p"].host.socket()
     sock.settimeout(20)
     sock.connect((server.host.v4, 25))
