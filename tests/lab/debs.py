@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Mail servers as a new administrator has them, without Sotto; the Debian packages, built from the sources as they are; and what is done with both."""
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -33,23 +34,31 @@ def wanted(kind, release, debs=None):
     return [deb for deb in debs or built()[release] if "dbgsym" not in deb.name and ("common" in deb.name or deb.name.startswith(PACKAGE[kind] + "_"))]
 
 
+@contextlib.contextmanager
 def fresh(lab, kind, release):
-    """A mail server that never heard of Sotto, on a host of its own, with apt; it is running."""
+    """A mail server that never heard of Sotto, on a host of its own, with apt; it is running. Gone when the block is left."""
     lab.prepare((f"new-{kind}", release))
-    server = lab.mail_host(kind, release, f"{kind}{next(_numbers)}", ["anna", "bert"], root_kind=f"new-{kind}")
-    server.start()
-    return server
+    letter = f"{kind}{next(_numbers)}"
+    server = lab.mail_host(kind, release, letter, ["anna", "bert"], root_kind=f"new-{kind}")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        del lab.servers[letter]
+        server.host.close()
 
 
+@contextlib.contextmanager
 def stock(lab, kind, release):
     """The same in the configuration that Debian's package came with, started by its own script."""
-    server = fresh(lab, kind, release)
-    server.stop()
-    place = CONFIGURATION[kind]
-    server.host.run(["rm", "-rf", place])
-    subprocess.run(["cp", "-a", root.get(f"new-{kind}", release) / place.lstrip("/"), server.host.path(place)], check=True)
-    server.host.run(["service", kind.replace("exim", "exim4"), "start"])
-    return server
+    with fresh(lab, kind, release) as server:
+        server.stop()
+        place = CONFIGURATION[kind]
+        server.host.run(["rm", "-rf", place])
+        subprocess.run(["cp", "-a", root.get(f"new-{kind}", release) / place.lstrip("/"), server.host.path(place)], check=True)
+        server.host.run(["service", kind.replace("exim", "exim4"), "start"])
+        yield server
 
 
 def configuration(server):

@@ -57,11 +57,11 @@ def source_tree(server):
 def test_the_installed_package(lab, test, release):
     """It ends well, and says nothing on standard error if it may not."""
     name, depends, restrictions = test
-    server = debs.stock(lab, KIND[depends[0]], release)
-    debs.install(server)
-    source_tree(server)
-    user = [] if "needs-root" in restrictions else ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    command = f"cd {TREE} && exec env AUTOPKGTEST_TMP={TMP} HOME=/root debian/tests/{name}"
-    done = server.host.run([*user, "sh", "-c", command], check=False, seconds=300)
-    said = (done.stdout + done.stderr).decode(errors="replace")
-    assert done.returncode == 0 and ("allow-stderr" in restrictions or not done.stderr), said
+    with debs.stock(lab, KIND[depends[0]], release) as server:
+        debs.install(server)
+        source_tree(server)
+        user = [] if "needs-root" in restrictions else ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        command = f"cd {TREE} && exec env AUTOPKGTEST_TMP={TMP} HOME=/root debian/tests/{name}"
+        done = server.host.run([*user, "sh", "-c", command], check=False, seconds=300)
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        assert done.returncode == 0 and ("allow-stderr" in restrictions or not done.stderr), said

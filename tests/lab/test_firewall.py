@@ -27,11 +27,9 @@ table inet egress {
 
 @pytest.fixture(params=[("postfix", "bookworm"), ("opensmtpd", "trixie")], ids="-".join)
 def server(lab, request):
-    made = debs.fresh(lab, *request.param)
-    debs.install(made)
-    yield made
-    made.host.run(["nft", "flush", "ruleset"])
-    made.stop()
+    with debs.fresh(lab, *request.param) as made:
+        debs.install(made)
+        yield made
 
 
 def firewall(server, *users):

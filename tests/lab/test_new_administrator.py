@@ -110,9 +110,8 @@ PROMISES = [("make deb ", Administrator.make), ("apt install ", Administrator.in
 
 @pytest.fixture(params=debs.SERVERS, ids="-".join)
 def server(lab, request):
-    made = debs.fresh(lab, *request.param)
-    yield made
-    made.stop()
+    with debs.fresh(lab, *request.param) as made:
+        yield made
 
 
 def test_the_walk_through(lab, server, watch):

@@ -17,9 +17,8 @@ pytestmark = pytest.mark.long
 @pytest.fixture(params=debs.SERVERS, ids="-".join)
 def fresh(lab, request, needs_sotto):
     """A mail server without Sotto."""
-    server = debs.fresh(lab, *request.param)
-    yield server
-    server.stop()
+    with debs.fresh(lab, *request.param) as server:
+        yield server
 
 
 def mail(watch, origin, target):

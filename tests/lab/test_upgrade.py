@@ -24,11 +24,10 @@ NEXT = "0.1-2"
 @pytest.fixture(params=debs.SERVERS, ids="-".join)
 def server(lab, request):
     """A mail server with the first version, switched on."""
-    made = debs.fresh(lab, *request.param)
-    debs.install(made)
-    sotto(made, "enable", "--yes")
-    yield made
-    made.stop()
+    with debs.fresh(lab, *request.param) as made:
+        debs.install(made)
+        sotto(made, "enable", "--yes")
+        yield made
 
 
 def begin(client, message):
