@@ -20,3 +20,4 @@ install-opensmtpd-table:
 
 $(B)/tests/test-opensmtpd-table: WITH = plugins/opensmtpd/route.c
 $(B)/tests/test-opensmtpd-table: | $(B)/bin/table-sotto
+$(B)/tests/test-opensmtpd-table-talk: WITH = plugins/opensmtpd/table-talk.c
