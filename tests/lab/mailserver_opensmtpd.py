@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import time
 
 from .mailserver import PATIENCE, MailServer
 from .paths import Failed
+from .smtp import Bare
 
 FOLDER = "/usr/libexec/opensmtpd"
 SCRIPT = "/usr/libexec/sotto/sotto-opensmtpd"
@@ -25,6 +27,8 @@ class OpenSMTPD(MailServer):
     state_mode = "711"
     accepted = "Message accepted for delivery"
     bounced = r'result="PermFail"'
+    lasting = ("sotto-worker",)
+    cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
     probes = True       # it asks a new domain's mail server, by a connection of its own
 
     def __init__(self, host, domain, release):
@@ -133,6 +137,33 @@ class OpenSMTPD(MailServer):
         finally:
             self.extra = before
             self.restart()
+
+    def settled(self):
+        """Whether the worker has no connection any more. (A session is no process here.)"""
+        return not any(self.host.in_network(self._connections, name) for name in ("tcp", "tcp6"))
+
+    @staticmethod
+    def _connections(name):
+        """The sockets of mail, ours and smtpd's, that somebody has open: state, and both ports."""
+        ports = ("0019", "2729", "272B")       # 25, 10025, 10027
+        with open(f"/proc/thread-self/net/{name}", encoding="ascii") as f:
+            lines = [line.split() for line in f.readlines()[1:]]
+        return [line for line in lines if line[3] not in ("0A", "06") and line[9] != "0" and
+                any(end.rpartition(":")[2] in ports for end in line[1:3])]
+
+    def without_chunking(self):
+        """There is none."""
+        return contextlib.nullcontext(self)
+
+    def asks(self, domain):
+        """Has the domain's mail server asked what it offers, as a first mail to it would have; returns when that is known, or after 3 s."""
+        with Bare(self.host, None, sock=self.host.in_network(lambda: socket.create_connection(("127.0.0.1", 25), 30))) as client:
+            client.reply()
+            client.ask(f"EHLO {self.name}", 250)
+            client.ask(f"MAIL FROM:<asks@{self.domain}>", 250)
+            client.ask(f"RCPT TO:<asks@{domain}>", 250)
+            client.ask("RSET", 250)
+            client.ask("QUIT", 221)
 
     def forget(self):
         super().forget()
