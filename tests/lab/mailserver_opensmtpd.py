@@ -25,7 +25,8 @@ class OpenSMTPD(MailServer):
     adapter_user = "_sotto"
     run_mode = "711"
     state_mode = "711"
-    accepted = "Message accepted for delivery"
+    accepted = "250 2.0.0 "
+    accepted_any = r"250 2\.0\.0 [0-9a-f]{8} Message accepted for delivery"
     bounced = r'result="PermFail"'
     lasting = ("sotto-worker",)
     cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
@@ -171,7 +172,9 @@ class OpenSMTPD(MailServer):
             shutil.rmtree(self.host.path(f"/var/lib/sotto/{folder}"), ignore_errors=True)
 
     def forget_hosts(self):
-        """smtpd remembers routes that failed; nobody but a new one forgets them."""
+        """It does not go a route for a while that failed; that it may again is said by an administrator."""
+        for number in re.findall(r"^(\d+)\. ", self.host.run(["smtpctl", "show", "routes"], check=False).stdout.decode(), re.M):
+            self.host.run(["smtpctl", "resume", "route", number], check=False)
 
     def kill_worker(self, number=signal.SIGKILL):
         pid = self.worker()
