@@ -28,7 +28,7 @@ class OpenSMTPD(MailServer):
     accepted = "250 2.0.0 "
     accepted_any = r"250 2\.0\.0 [0-9a-f]{8} Message accepted for delivery"
     bounced = r'result="PermFail"'
-    lasting = ("sotto-worker",)
+    lasting = ("sotto-worker", "sotto-table")
     cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
     probes = True       # it asks a new domain's mail server, by a connection of its own
 
@@ -124,7 +124,7 @@ class OpenSMTPD(MailServer):
         for pid in [int(self.host.read("/run/smtpd.pid").decode() or 0)]:
             if pid:
                 self.host.run(["sh", "-c", f"kill {pid}"], check=False)
-        left = self.host.await_quiet(lambda name, state: name in ("smtpd", "filter-sotto", "table-sotto", "sotto-worker"))
+        left = self.host.await_quiet(lambda name, state: name in ("smtpd", "filter-sotto", "table-sotto", "sotto-table", "sotto-worker"))
         if left:
             raise Failed(f"OpenSMTPD on {self.name} does not stop: {left}")
 

@@ -13,12 +13,12 @@
 #include "plugins/opensmtpd/route.h"
 #include "plugins/opensmtpd/table-talk.h"
 
-static char self[PATH_MAX];
+static char self[PATH_MAX], judge[512];
 
 struct stage {
 	struct started s;
 	int smtpd, lock;
-	char paths[300];
+	char paths[1024];
 	char url[64];		/* of offers.example */
 };
 
@@ -68,7 +68,7 @@ static void begin(struct stage *t)
 	lab_write(lab_require, "required.example\nunseen.example\n", 0644);
 	(void)snprintf(t->paths, sizeof(t->paths), "%s/exclude", lab_dir);
 	lab_write(t->paths, "excluded.example\n", 0644);
-	(void)snprintf(t->paths, sizeof(t->paths), "%s:%s/sotto.conf:%s", lab_dir, lab_dir, lab_dir);
+	(void)snprintf(t->paths, sizeof(t->paths), "%s:%s/sotto.conf:%s:%s", lab_dir, lab_dir, lab_dir, judge);
 	(void)inet_ntop(AF_INET, &hop, address, sizeof(address));
 	(void)snprintf(t->url, sizeof(t->url), "smtp://%s:10027", address);
 	t->lock = serve_hop();
@@ -253,6 +253,28 @@ static void test_child_stopped(void **state)
 	end(&t);
 }
 
+/* There is none, or it cannot be started: a library is missing, say. The files that need none still count. */
+static void test_no_child(void **state)
+{
+	static const char *const programs[] = { "/nonexistent", "/dev/null", "/bin/false" };
+	char good[sizeof(judge)];
+
+	(void)state;
+	memcpy(good, judge, sizeof(good));
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+		struct stage t;
+
+		(void)snprintf(judge, sizeof(judge), "%s", programs[i]);
+		begin_text(&t);
+		ask_text(&t, "check|domain|1|offers.example", "check-result|1|not-found");
+		ask_text(&t, "check|domain|1|required.example", "check-result|1|found");
+		relays_to(&t, "offers.example", "smtp://mx.offers.example");
+		relays_to(&t, "required.example", "smtp://127.127.255.255:10027");
+		end(&t);
+	}
+	memcpy(judge, good, sizeof(judge));
+}
+
 static const char *const odd[] = {
 	"", "table", "table|", "table|0.1", "table|0.1|1.0|sotto|dance|domain|1|x", "table|0.1|1.0|sotto", "table|0.1|1.0|sotto|", "config|ready|",
 	"config|later|news", "t", "zzz|||", "table|9.9|||||", "check-result|1|found",
@@ -368,6 +390,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_modes, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_child_killed, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_child_stopped, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_no_child, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_odd_lines, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_frames, lab_set_up, lab_tear_down),
 	};
@@ -376,6 +399,8 @@ int main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (realpath(argv[0], self) == NULL)
 		return 1;
+	lab_find(self, "sotto-table");
+	(void)snprintf(judge, sizeof(judge), "%s", lab_program);
 	lab_find(self, "table-sotto");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
