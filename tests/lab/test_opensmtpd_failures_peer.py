@@ -39,3 +39,5 @@ def known(opensmtpds, peer):
     with peer.serving(clear_offering):
         for letter in "ij":
             opensmtpds[letter].asks(DOMAIN)
+    for letter in "ij":
+        opensmtpds[letter].await_settled()

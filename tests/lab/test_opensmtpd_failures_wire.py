@@ -32,3 +32,5 @@ def known(middle, ends):
     if origin.probes:
         with middle.rules():
             origin.asks(middle.domain(target))
+    for server in ends:
+        server.await_settled()      # smtpd sends the next message down a connection that stands

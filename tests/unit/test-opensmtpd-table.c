@@ -140,9 +140,29 @@ static void test_match(void **state)
 	end(&t);
 }
 
+/* One that has claimed this address. */
+static void put_route_at(const char *domain, struct in_addr hop)
+{
+	struct sotto_route r = { .hop = hop };
+
+	(void)snprintf(r.domain, sizeof(r.domain), "%s", domain);
+	assert_int_equal(sotto_route_save(lab_dir, &r), 0);
+}
+
+static const char *hop_of(char url[64], const char *domain)
+{
+	struct in_addr hop = sotto_hop_address(domain);
+	char address[INET_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET, &hop, address, sizeof(address));
+	(void)snprintf(url, 64, "smtp://%s:10027", address);
+	return url;
+}
+
 static void test_relay(void **state)
 {
 	struct stage t;
+	char url[64];
 	char url[64];
 	struct in_addr hop = sotto_hop_address("required.example");
 
@@ -152,6 +172,9 @@ static void test_relay(void **state)
 	(void)snprintf(url, sizeof(url), "smtp://%s:10027", inet_ntoa(hop));
 	relays_to(&t, "required.example", url);
 	/* what is required and has no address yet waits */
+	relays_to(&t, "unseen.example", hop_of(url, "unseen.example"));
+	/* but not where its address is another one's */
+	put_route_at("other.example", sotto_hop_address("unseen.example"));
 	relays_to(&t, "unseen.example", "smtp://127.127.255.255:10027");
 	end(&t);
 }
