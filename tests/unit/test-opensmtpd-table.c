@@ -163,7 +163,6 @@ static void test_relay(void **state)
 {
 	struct stage t;
 	char url[64];
-	char url[64];
 	struct in_addr hop = sotto_hop_address("required.example");
 
 	(void)state;
