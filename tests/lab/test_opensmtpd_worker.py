@@ -117,7 +117,7 @@ def test_table_dies(watch, opensmtpd, stranger, needs_sotto):
     """The child of table-sotto is killed, and stopped: lookups go on, and smtpd with them."""
     before = smtpds(opensmtpd)
     for number in (signal.SIGKILL, signal.SIGSTOP):
-        children = opensmtpd.processes("table-sotto")[1:]
+        children = opensmtpd.processes("sotto-table")
         for pid in children:
             os.kill(pid, number)
         message = letter(opensmtpd, stranger)
