@@ -25,6 +25,7 @@ class OpenSMTPD(MailServer):
     adapter_user = "_sotto"
     run_mode = "711"
     state_mode = "711"
+    tells_late = 20
     accepted = "250 2.0.0 "
     accepted_any = r"250 2\.0\.0 [0-9a-f]{8} Message accepted for delivery"
     bounced = r'result="PermFail"'
