@@ -27,7 +27,7 @@ class OpenSMTPD(MailServer):
     state_mode = "711"
     tells_late = 20
     accepted = "250 2.0.0 "
-    accepted_any = r"250 2\.0\.0 [0-9a-f]{8} Message accepted for delivery"
+    accepted_any = r"250 2\.0\.0 \w+ Message accepted for delivery"
     bounced = r'result="PermFail"'
     lasting = ("sotto-worker", "sotto-table")
     taken = r" smtp envelope "

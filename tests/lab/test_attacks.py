@@ -204,7 +204,8 @@ def test_injection_in_the_middle(watch, pair, in_the_middle, needs_sotto, place)
     if origin.queue():
         origin.forget_hosts()
         origin.run_queue()
-    assert middle.inserted and not origin.queue()
+    assert middle.inserted
+    origin.await_empty_queue()
     # what the sender pipelined may have arrived whole before the end that it then had no answer for: as with any cut connection
     unanswered = [line for line in watch.log(origin) if re.search(origin.unanswered, line)]
     target.await_empty_queue()
@@ -304,7 +305,8 @@ def test_smuggling(watch, client_and_server):
         without = {end: outcome(open_clear(origin, server), server, how) for end, how in dialogues(server).items()}
     finally:
         server.enable_sotto()
-    assert [len(without[end][1]) for end in (b"\r\n.\r\n", b"\r\n..\r\n")] == [2, 1]      # it can be told apart
+    one, two = without[b"\r\n..\r\n"], without[b"\r\n.\r\n"]      # it can be told apart, even where nothing is pipelined
+    assert (len(two[1]), len(one[1])) == (2, 1) or server.kind == "opensmtpd" and len(one[1]) == 1 and one != two
     for end in ENDS:
         assert clear[end] == without[end], end
         assert sealed[end] == without[end], end
