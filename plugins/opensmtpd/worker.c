@@ -103,7 +103,7 @@ static void look_at_resolv(struct sotto_worker *w)
 	if (event_base_once(w->base, -1, EV_TIMEOUT, on_old, w->mx, &long_enough) != 0)
 		sotto_log(LOG_WARNING, "no memory to end with the name servers of before");
 	w->mx = mx;
-	sotto_log(LOG_INFO, RESOLV_CONF " has changed, and was read again");
+	sotto_log(LOG_INFO, "/etc/resolv.conf has changed, and was read again");
 }
 
 /* So that sessions which are under way find another state in time; and the parent hears that we live. */
