@@ -29,6 +29,8 @@
 #include "plugins/opensmtpd/talk.h"
 
 #define SESSIONS_OWN (128 * 1024)	/* a session's buffers are larger, nothing else that is allocated is */
+#define RESOLV_CONF "/etc/resolv.conf"
+#define OLD_S 120	/* no lookup takes that long */
 
 enum { WELL = 0, FAILED = 1, USAGE = 2 };
 
@@ -72,6 +74,40 @@ void sotto_worker_look(struct sotto_worker *w)
 		(void)snprintf(w->hop_dir, sizeof(w->hop_dir), "%s/hop", w->state);
 }
 
+static struct timespec resolv_written(void)
+{
+	struct stat st;
+
+	return stat(RESOLV_CONF, &st) == 0 ? st.st_mtim : (struct timespec){ 0 };
+}
+
+/* The last of its questions has been answered, or given up. */
+static void on_old(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	sotto_mx_close(arg);
+}
+
+/* The name servers are others, as after a change of network: there is nobody who tells us. Questions that are open go to those before. */
+static void look_at_resolv(struct sotto_worker *w)
+{
+	const struct timeval long_enough = { .tv_sec = OLD_S };
+	struct timespec now = resolv_written();
+	struct sotto_mx *mx;
+
+	if ((now.tv_sec == w->resolv.tv_sec && now.tv_nsec == w->resolv.tv_nsec) || now.tv_sec == 0)
+		return;
+	mx = sotto_mx_open(w->base, NULL);
+	if (mx == NULL)
+		return;
+	w->resolv = now;
+	if (event_base_once(w->base, -1, EV_TIMEOUT, on_old, w->mx, &long_enough) != 0)
+		sotto_log(LOG_WARNING, "no memory to end with the name servers of before");
+	w->mx = mx;
+	sotto_log(LOG_INFO, "/etc/resolv.conf has changed, and was read again");
+}
+
 /* So that sessions which are under way find another state in time; and the parent hears that we live. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -80,6 +116,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	sotto_worker_look(w);
+	look_at_resolv(w);
 	(void)!send(w->talk, SOTTO_WORKER_ALIVE, strlen(SOTTO_WORKER_ALIVE), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -146,6 +183,7 @@ static int open_all(struct sotto_worker *w)
 	w->base = event_base_new();
 	if (w->base == NULL)
 		return -1;
+	w->resolv = resolv_written();
 	w->mx = sotto_mx_open(w->base, NULL);
 	w->probes = sotto_probes_open(w);
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
