@@ -306,14 +306,29 @@ static bool refused(const struct world *w)
 	return w->s[0]->report.outcome == SOTTO_OUTCOME_REFUSED || w->s[1]->report.outcome == SOTTO_OUTCOME_REFUSED;
 }
 
+/* What a client hears of us, on a line of its own, where a sealed connection was lost: of how much it heard the server. */
+static struct octets without_last_word(const struct octets *heard)
+{
+	static const char word[] = "421 4.4.2 XSOTTO: the connection was lost\r\n";
+	struct octets server = *heard;
+	size_t n = heard->n < sizeof(word) ? heard->n : sizeof(word) - 1;
+
+	while (n > 0 && memcmp(heard->p + heard->n - n, word, n) != 0)
+		n--;
+	if (n < heard->n && heard->p[heard->n - n - 1] == '\n')
+		server.n -= n;
+	return server;
+}
+
 static void check_client(const struct world *w)
 {
 	const struct sotto_session *s = w->s[SOTTO_CONNECT];
+	struct octets heard = s->report.lost ? without_last_word(&w->client.heard) : w->client.heard;
 
 	if (w->client.after == 0)
 		return;
 	if (s->report.outcome == SOTTO_OUTCOME_SEALED || (!w->touched && !refused(w)))
-		is_prefix(&w->client.heard, w->client.after, &w->server.said, w->server.after);
+		is_prefix(&heard, w->client.after, &w->server.said, w->server.after);
 	if (w->config[SOTTO_CONNECT].use == SOTTO_USE_OFF)
 		is_prefix(&w->client.heard, 0, &w->got[S2C], 0);
 }

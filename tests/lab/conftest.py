@@ -2,9 +2,11 @@
 """The hosts of the lab, started once for all tests, and the proof that nothing of them is left."""
 
 import os
+import re
 
 import pytest
 
+from .kernel_log import KernelLog
 from .lab import Lab
 from .middle import Middle
 from .paths import STAGED, Missing
@@ -19,6 +21,15 @@ SELECTOR = "MAIN_LOG_SELECTOR = +smtp_protocol_error +smtp_syntax_error +tls_cer
 
 def pytest_addoption(parser):
     parser.addoption("--without-sotto", action="store_true", help="a control: all hosts without Sotto; everything must be readable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A module's IN_CHECK: patterns of its tests that `make check` runs; the others are long."""
+    for item in items:
+        chosen = getattr(item.module, "IN_CHECK", None)
+        if chosen is not None and not re.search(chosen, item.name):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")
@@ -144,10 +155,18 @@ def needs_sotto(sealing):
         pytest.skip("a run without Sotto")
 
 
+@pytest.fixture(scope="session")
+def kernel_log():
+    made = KernelLog()
+    yield made
+    made.close()
+
+
 @pytest.fixture(autouse=True)
-def tidy(lab):
-    """After each test: Exim had no reason to panic; queues, mailboxes, and what hosts remember of each other are empty."""
+def tidy(lab, kernel_log):
+    """After each test: nothing of ours has crashed, Exim had no reason to panic; queues, mailboxes, and what hosts remember of each other are empty."""
     yield
+    crashes = kernel_log.crashes()
     panic = {server.name: server.host.read("/var/log/exim4/paniclog").decode(errors="replace") for server in lab.servers.values()}
     for server in lab.servers.values():
         server.clear_queue()
@@ -156,6 +175,7 @@ def tidy(lab):
         server.host.path("/var/log/exim4/paniclog").unlink(missing_ok=True)
         server.forget_hosts()
     assert not any(panic.values()), panic
+    assert not crashes, crashes
 
 
 # ---- Postfix: hosts of the same lab, started where a test first wants one ----
