@@ -198,25 +198,11 @@ static int answer_all(uint8_t *in, size_t *have)
 	return 0;
 }
 
-/* For `sotto-opensmtpd outgoing`. */
-static int check(char *paths)
-{
-	const char *obstacle;
-
-	sotto_table_paths(&all.table, paths);
-	obstacle = sotto_table_obstacle(&all.table);
-	if (obstacle != NULL)
-		puts(obstacle);
-	return obstacle != NULL;
-}
-
 int main(int argc, char **argv)
 {
 	static uint8_t in[SOTTO_TABLE_IN];
 	size_t have = 0;
 
-	if (argc > 1 && strcmp(argv[1], "--check") == 0)
-		return check(argc > 2 ? argv[2] : NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
