@@ -101,6 +101,10 @@ static void judge_outgoing(json_t *list, const struct sotto_adapter *a)
 
 	if (code == 0 && said[0] == '\0')
 		sotto_finding(list, SOTTO_CLI_OK, "outgoing", "", "mail that goes out can be sealed");
+	else if (code == SOTTO_OUTGOING_READS)
+		sotto_finding(list, SOTTO_CLI_OK, "outgoing", "", "%s", words);
+	else if (code == SOTTO_OUTGOING_FAILED)
+		sotto_finding(list, SOTTO_CLI_WARNING, "outgoing", "mend that; meanwhile mail goes as without Sotto", "%s", words);
 	else if (code == 0)
 		sotto_finding(list, SOTTO_CLI_WARNING, "outgoing", "change that setting, or leave it: mail goes as without Sotto", "%s", words);
 	else if (a->unit == NULL)

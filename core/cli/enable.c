@@ -22,8 +22,8 @@
 #include "core/runtime/deadline.h"
 
 #define LISTEN_MS 10000	/* for the mail server to listen again */
+#define SETTLE_MS 20000	/* for ours to know a configuration that has just been changed */
 #define PAUSE_MS 200
-#define NOT_YET 5	/* a script's end */
 
 /* What became of the test session. */
 enum tried { TRIED_SEALED, TRIED_NOT, TRIED_NOBODY };
@@ -208,10 +208,10 @@ static int run_script(struct switching *w, const char *what)
 /* What goes out: the script says whether it can be sealed, or may be in a moment. */
 static bool goes_out(const struct switching *w, char said[SOTTO_ADAPTER_SAID])
 {
-	int64_t until = sotto_now_ms() + LISTEN_MS;
+	int64_t until = sotto_now_ms() + SETTLE_MS;
 	int code = sotto_adapter_run(w->a, "outgoing", NULL, said);
 
-	while (code == NOT_YET && sotto_now_ms() < until) {
+	while (code >= SOTTO_OUTGOING_READS && sotto_now_ms() < until) {
 		(void)usleep(PAUSE_MS * 1000);
 		code = sotto_adapter_run(w->a, "outgoing", NULL, said);
 	}

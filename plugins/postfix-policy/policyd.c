@@ -54,14 +54,17 @@ static size_t answer_tls(const struct sotto_policyd *p, const struct sotto_socke
 	return sotto_divert_tls(p, r->key, r->key_len, (int64_t)time(NULL), reply);
 }
 
-/* For who wants to know whether what goes out is in place, `sotto-postfix outgoing`. Nothing is found as long as the configuration has not been read. */
-static size_t answer_outgoing(const struct sotto_site_facts *facts, char reply[SOTTO_SERVICE_REPLY])
+/* For who wants to know whether what goes out is in place, `sotto-postfix outgoing`. */
+static size_t answer_outgoing(const struct sotto_policyd *p, char reply[SOTTO_SERVICE_REPLY])
 {
+	const struct sotto_site_facts *facts = sotto_site_facts(p->site);
+	const char *unsettled = sotto_site_unsettled(p->site);
 	char text[sizeof(facts->why) + 32];
 
-	if (facts->mail_owner == (uid_t)-1)
-		return sotto_socketmap_write(reply, "NOTFOUND", "");
-	(void)snprintf(text, sizeof(text), "%s%s", facts->usable ? "sealed" : "outgoing mail is not sealed: ", facts->usable ? "" : facts->why);
+	if (unsettled != NULL)
+		(void)snprintf(text, sizeof(text), "%s%s", unsettled[0] != '\0' ? "failed: " : "reading", unsettled);
+	else
+		(void)snprintf(text, sizeof(text), "%s%s", facts->usable ? "sealed" : "not sealed: ", facts->usable ? "" : facts->why);
 	return sotto_socketmap_write(reply, "OK", text);
 }
 
@@ -78,7 +81,7 @@ static long answer_map(void *arg, const char *octets, size_t n, char reply[SOTTO
 	else if (r.map_len == 9 && memcmp(r.map, "tlspolicy", 9) == 0)
 		*reply_len = answer_tls(p, &r, reply);
 	else if (r.map_len == 8 && memcmp(r.map, "outgoing", 8) == 0)
-		*reply_len = answer_outgoing(sotto_site_facts(p->site), reply);
+		*reply_len = answer_outgoing(p, reply);
 	else
 		*reply_len = sotto_socketmap_write(reply, "PERM", "there is no such map");
 	return took;

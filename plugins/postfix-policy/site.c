@@ -189,6 +189,13 @@ const struct sotto_site_facts *sotto_site_facts(const struct sotto_site *s)
 	return &s->facts;
 }
 
+const char *sotto_site_unsettled(const struct sotto_site *s)
+{
+	if (s->idle > 0)
+		return s->facts.why;
+	return s->reading != NULL || s->next != NULL || s->now == NULL || sotto_site_view_changed(s->now) ? "" : NULL;
+}
+
 enum sotto_site_answer sotto_site_transport(struct sotto_site *s, const char *domain)
 {
 	char name[256];

@@ -3,7 +3,6 @@
 
 import os
 import re
-import time
 
 import pytest
 
@@ -89,8 +88,7 @@ def lab(request, sealing):
         yield made
         for server in made.servers.values():
             keep_log(made, server)
-        ended = time.clock_gettime(time.CLOCK_BOOTTIME)
-    nothing_left(made, ended)
+    nothing_left(made)
     if request.session.testsfailed == failed:
         for recording in made.folder.glob("*.pcap"):
             recording.unlink()
@@ -119,22 +117,26 @@ def keep_log(lab, server):
             (lab.folder / server.name / name).write_bytes(text)
 
 
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
 def started(pid):
-    """Seconds since the machine's start."""
+    """Seconds since the machine's start, cut to ticks."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
         return int(f.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def nothing_left(lab, ended):
+def nothing_left(lab):
     """
     No process of ours is in any namespace of ours, and none of our names is among the machine's mounts or interfaces. The kernel gives
-    a number of a namespace that is gone to a new one, of another lab maybe: whoever was started after our end is not ours.
+    a number of a namespace that is gone to a new one, of another lab maybe: whoever was started after the host's end is not ours.
     """
-    gone = {space for host in lab.hosts for space in host.namespaces.values()}
+    gone = {space: host.ended for host in lab.hosts for space in host.namespaces.values()}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for kind in ("net", "mnt", "pid"):
             try:
-                ours = os.readlink(f"/proc/{pid}/ns/{kind}") in gone and started(pid) < ended
+                space = os.readlink(f"/proc/{pid}/ns/{kind}")
+                ours = space in gone and started(pid) + TICK < gone[space]
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
             assert not ours, f"process {pid} has outlived the lab"

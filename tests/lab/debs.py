@@ -25,7 +25,9 @@ _numbers = itertools.count(1)
 def built(version=None):
     """The packages of each release; version: not the changelog's, and in a folder of their own."""
     folder = DEBS if version is None else PROJECT / "build/deb-next"
-    subprocess.run([PROJECT / "packaging/make-deb", *(["--version", version, "--into", folder] if version else [])], check=True, capture_output=True)
+    done = subprocess.run([PROJECT / "packaging/make-deb", *(["--version", version, "--into", folder] if version else [])], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(done.stderr)
     return {release: sorted((folder / release).glob("*sotto*_[0-9]*.deb")) for release in RELEASES}
 
 
