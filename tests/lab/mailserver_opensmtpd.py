@@ -55,7 +55,7 @@ class OpenSMTPD(MailServer):
     def _lines(self):
         ours = "{ " + ", ".join(f'"{name}"' for name in (self.domain, f"six.{self.domain}", f"mid.{self.domain}")) + " }"
         return [
-            "table aliases file:/etc/aliases", self.pki, *(f"listen on {address}{self.listen}" for address in ("0.0.0.0", "::")),
+            "table aliases file:/etc/aliases", *([self.pki] if self.pki else []), *(f"listen on {address}{self.listen}" for address in ("0.0.0.0", "::")),
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
             *self.extra,
             'action "local" maildir alias <aliases>', 'action "relay" relay',
