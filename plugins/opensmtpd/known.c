@@ -3,14 +3,17 @@
 #include "plugins/opensmtpd/known.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/runtime/addr.h"
 #include "core/runtime/hop.h"
 #include "core/runtime/log.h"
+#include "core/runtime/names.h"
 #include "plugins/opensmtpd/route.h"
 #include "plugins/opensmtpd/worker.h"
 
@@ -39,6 +42,37 @@ static bool recall(const struct sotto_worker *w, const char *domain, struct sott
 	return sotto_route_load(w->state, domain, r) == 0;
 }
 
+/* ---- claims that could not be written: for as long as this process lives, the latest ones ---- */
+
+#define CLAIMS 256
+
+static struct {
+	unsigned next;
+	char domain[CLAIMS][SOTTO_FILE_NAME];
+} claims;
+
+static void keep_claim(const char *domain)
+{
+	for (unsigned i = 0; i < CLAIMS; i++)
+		if (strcmp(claims.domain[i], domain) == 0)
+			return;
+	(void)snprintf(claims.domain[claims.next++ % CLAIMS], SOTTO_FILE_NAME, "%s", domain);
+}
+
+bool sotto_known_hop(const struct sotto_worker *w, struct in_addr address, char *domain, size_t len)
+{
+	if (sotto_hop_domain(w->hop_dir, address, domain, len) == 0)
+		return true;
+	for (unsigned i = 0; i < CLAIMS; i++)
+		if (claims.domain[i][0] != '\0' && sotto_hop_address(claims.domain[i]).s_addr == address.s_addr) {
+			sotto_known_claim(w, claims.domain[i]);		/* the disk may be well again */
+			return snprintf(domain, len, "%s", claims.domain[i]) < (int)len;
+		}
+	return false;
+}
+
+/* ---- routes ---- */
+
 /* One that says nothing yet. False: there can be none (no domain; another one has its address). */
 static bool begin(const struct sotto_worker *w, const char *domain, struct sotto_route *r)
 {
@@ -48,8 +82,10 @@ static bool begin(const struct sotto_worker *w, const char *domain, struct sotto
 	rc = sotto_name_of_domain(r->domain, domain);
 	if (rc == 0)
 		rc = sotto_hop_claim(w->hop_dir, r->domain, &r->hop);
-	if (rc != 0 && rc != -EADDRINUSE && rc != -EINVAL)
+	if (rc != 0 && rc != -EADDRINUSE && rc != -EINVAL) {
+		keep_claim(r->domain);
 		complain(w, rc);
+	}
 	return rc == 0;
 }
 
@@ -74,6 +110,36 @@ void sotto_known_route(const struct sotto_worker *w, const char *domain, const c
 	memcpy(r.host, name, sizeof(name));
 	r.address = *address;
 	save(w, &r);
+}
+
+/* An entry in the file require, whatever it is. One that cannot be read is told by the sessions, and counts as one. */
+bool sotto_known_requires(const struct sotto_worker *w)
+{
+	char path[4200], line[SOTTO_NAMES_LINE + 2];
+	bool found = false;
+	FILE *f;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/require", w->conf_dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno != ENOENT;
+	f = fdopen(fd, "r");
+	if (f == NULL) {
+		close(fd);
+		return true;
+	}
+	while (!found && fgets(line, sizeof(line), f) != NULL)
+		found = strchr("#\n", line[strspn(line, " \t\r")]) == NULL;
+	(void)fclose(f);
+	return found;
+}
+
+bool sotto_known_route_there(const struct sotto_worker *w, const char *domain)
+{
+	struct sotto_route r;
+
+	return recall(w, domain, &r) && r.host[0] != '\0';
 }
 
 void sotto_known_claim(const struct sotto_worker *w, const char *domain)

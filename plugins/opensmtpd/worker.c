@@ -22,12 +22,15 @@
 #include "core/crypto/memory.h"
 #include "core/runtime/log.h"
 #include "core/runtime/sandbox.h"
+#include "plugins/opensmtpd/keeper.h"
 #include "plugins/opensmtpd/probes.h"
 #include "plugins/opensmtpd/smtpd-user.h"
 #include "plugins/opensmtpd/table.h"
 #include "plugins/opensmtpd/talk.h"
 
 #define SESSIONS_OWN (128 * 1024)	/* a session's buffers are larger, nothing else that is allocated is */
+#define RESOLV_CONF "/etc/resolv.conf"
+#define OLD_S 120	/* no lookup takes that long */
 
 enum { WELL = 0, FAILED = 1, USAGE = 2 };
 
@@ -65,6 +68,58 @@ static int be_seen(const struct sotto_worker *w)
 	return fd;
 }
 
+void sotto_worker_look(struct sotto_worker *w)
+{
+	if (sotto_disk_look(&w->disk))
+		(void)snprintf(w->hop_dir, sizeof(w->hop_dir), "%s/hop", w->state);
+}
+
+static struct timespec resolv_written(void)
+{
+	struct stat st;
+
+	return stat(RESOLV_CONF, &st) == 0 ? st.st_mtim : (struct timespec){ 0 };
+}
+
+/* The last of its questions has been answered, or given up. */
+static void on_old(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	sotto_mx_close(arg);
+}
+
+/* The name servers are others, as after a change of network: there is nobody who tells us. Questions that are open go to those before. */
+static void look_at_resolv(struct sotto_worker *w)
+{
+	const struct timeval long_enough = { .tv_sec = OLD_S };
+	struct timespec now = resolv_written();
+	struct sotto_mx *mx;
+
+	if ((now.tv_sec == w->resolv.tv_sec && now.tv_nsec == w->resolv.tv_nsec) || now.tv_sec == 0)
+		return;
+	mx = sotto_mx_open(w->base, NULL);
+	if (mx == NULL)
+		return;
+	w->resolv = now;
+	if (event_base_once(w->base, -1, EV_TIMEOUT, on_old, w->mx, &long_enough) != 0)
+		sotto_log(LOG_WARNING, "no memory to end with the name servers of before");
+	w->mx = mx;
+	sotto_log(LOG_INFO, "/etc/resolv.conf has changed, and was read again");
+}
+
+/* So that sessions which are under way find another state in time; and the parent hears that we live. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct sotto_worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	sotto_worker_look(w);
+	look_at_resolv(w);
+	(void)!send(w->talk, SOTTO_WORKER_ALIVE, strlen(SOTTO_WORKER_ALIVE), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* The parent has let go of us. */
 static void let_go(struct sotto_worker *w)
 {
@@ -83,6 +138,7 @@ static void on_told(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
+	sotto_worker_look(w);
 	while ((n = recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0) {
 		line[n] = '\0';
 		sotto_probes_hear(w->probes, line);
@@ -122,14 +178,19 @@ static void give_back(void)
 
 static int open_all(struct sotto_worker *w)
 {
+	const struct timeval second = { .tv_sec = 1 };
+
 	w->base = event_base_new();
 	if (w->base == NULL)
 		return -1;
+	w->resolv = resolv_written();
 	w->mx = sotto_mx_open(w->base, NULL);
 	w->probes = sotto_probes_open(w);
+	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
 	w->told = event_new(w->base, w->talk, EV_READ | EV_PERSIST, on_told, w);
 	w->term = evsignal_new(w->base, SIGTERM, on_term, w);
-	if (w->mx == NULL || w->probes == NULL || w->told == NULL || w->term == NULL || event_add(w->told, NULL) != 0 || event_add(w->term, NULL) != 0)
+	if (w->mx == NULL || w->probes == NULL || w->told == NULL || w->term == NULL || w->tick == NULL ||
+	    event_add(w->told, NULL) != 0 || event_add(w->tick, &second) != 0 || event_add(w->term, NULL) != 0)
 		return -1;
 	return sotto_connections_open(w);
 }
@@ -143,6 +204,9 @@ int main(int argc, char **argv)
 	if (sotto_worker_options(&w, argc, argv) != 0)
 		return USAGE;
 	sotto_log_open("sotto-session", w.log_stderr);
+	sotto_disk_begin(&w.disk, w.state);
+	w.state = w.disk.state;
+	sotto_worker_look(&w);
 	if (open_all(&w) != 0) {
 		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
 		return FAILED;

@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import time
 
 from .mailserver import PATIENCE, MailServer
 from .paths import Failed
+from .smtp import Bare
 
 FOLDER = "/usr/libexec/opensmtpd"
 SCRIPT = "/usr/libexec/sotto/sotto-opensmtpd"
@@ -23,13 +25,20 @@ class OpenSMTPD(MailServer):
     adapter_user = "_sotto"
     run_mode = "711"
     state_mode = "711"
-    accepted = "Message accepted for delivery"
+    tells_late = 20
+    accepted = "250 2.0.0 "
+    accepted_any = r"250 2\.0\.0 \w+ Message accepted for delivery"
     bounced = r'result="PermFail"'
+    lasting = ("sotto-worker", "sotto-table")
+    taken = r" smtp envelope "
+    unanswered = r'mta delivery .*result="TempFail"'
+    cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
     probes = True       # it asks a new domain's mail server, by a connection of its own
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
         self.prefix = []        # words before smtpd's own
+        self._submitted = 0
         self.extra = []         # lines of smtpd.conf, before the matches
         self.pki = ""           # the line that names its certificate
         self.listen = ""        # options of its listeners
@@ -57,6 +66,7 @@ class OpenSMTPD(MailServer):
         return [
             "table aliases file:/etc/aliases", *([self.pki] if self.pki else []), *(f"listen on {address}{self.listen}" for address in ("0.0.0.0", "::")),
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
+            *(f"mta limit {one} 0" for one in ("conn-delay-route", "conn-delay-relay", "reconn-delay-route")),    # seconds that have nothing to do with us
             *self.extra,
             'action "local" maildir alias <aliases>', 'action "relay" relay',
             f'match from any for domain {ours} action "local"', 'match for local action "local"', 'match from local for any action "relay"',
@@ -121,7 +131,7 @@ class OpenSMTPD(MailServer):
         for pid in [int(self.host.read("/run/smtpd.pid").decode() or 0)]:
             if pid:
                 self.host.run(["sh", "-c", f"kill {pid}"], check=False)
-        left = self.host.await_quiet(lambda name, state: name in ("smtpd", "filter-sotto", "table-sotto", "sotto-worker"))
+        left = self.host.await_quiet(lambda name, state: name in ("smtpd", "filter-sotto", "table-sotto", "sotto-table", "sotto-worker"))
         if left:
             raise Failed(f"OpenSMTPD on {self.name} does not stop: {left}")
 
@@ -136,13 +146,59 @@ class OpenSMTPD(MailServer):
             self.extra = before
             self.restart()
 
+    def settled(self):
+        """
+        Whether there is no connection any more, neither the worker's (a session is no process here), nor one that smtpd, which does not look
+        for a while, has not yet seen the end of, and would give the next message to.
+        """
+        routes = self.host.run(["smtpctl", "show", "routes"], check=False).stdout.decode()
+        return not re.search(r"nconn=[1-9]", routes) and not any(self.host.in_network(self._connections, name) for name in ("tcp", "tcp6"))
+
+    @staticmethod
+    def _connections(name):
+        """The sockets of mail, ours and smtpd's, that somebody has open: state, and both ports."""
+        ports = ("0019", "2729", "272B")       # 25, 10025, 10027
+        with open(f"/proc/thread-self/net/{name}", encoding="ascii") as f:
+            lines = [line.split() for line in f.readlines()[1:]]
+        return [line for line in lines if line[3] not in ("0A", "06") and line[9] != "0" and
+                any(end.rpartition(":")[2] in ports for end in line[1:3])]
+
+    def without_chunking(self):
+        """There is none."""
+        return contextlib.nullcontext(self)
+
+    def patient(self):
+        """It ends a session after so many errors, and that cannot be set."""
+        return contextlib.nullcontext(self)
+
+    def asks(self, domain):
+        """Has the domain's mail server asked what it offers, as a first mail to it would have; returns when that is known, or after 3 s."""
+        with Bare(self.host, None, sock=self.host.in_network(lambda: socket.create_connection(("127.0.0.1", 25), 30))) as client:
+            client.reply()
+            client.ask(f"EHLO {self.name}", 250)
+            client.ask(f"MAIL FROM:<asks@{self.domain}>", 250)
+            client.ask(f"RCPT TO:<asks@{domain}>", 250)
+            client.ask("RSET", 250)
+            client.ask("QUIT", 221)
+
     def forget(self):
         super().forget()
         for folder in ("table", "hop"):
             shutil.rmtree(self.host.path(f"/var/lib/sotto/{folder}"), ignore_errors=True)
 
+    def settle(self, message):
+        to = message.recipients[0]
+        self.await_log(f"{self.sent(to)}|{self.deferred(to)}", self._submitted)
+
+    def submit(self, message, *options):
+        """It knows few of sendmail's options, and needs none."""
+        self._submitted = len(self.log())
+        super().submit(message, *(one for one in options if not one.startswith("-od")))
+
     def forget_hosts(self):
-        """smtpd remembers routes that failed; nobody but a new one forgets them."""
+        """It does not go a route for a while that failed; that it may again is said by an administrator."""
+        for number in re.findall(r"^(\d+)\. ", self.host.run(["smtpctl", "show", "routes"], check=False).stdout.decode(), re.M):
+            self.host.run(["smtpctl", "resume", "route", number], check=False)
 
     def kill_worker(self, number=signal.SIGKILL):
         pid = self.worker()
