@@ -27,8 +27,10 @@ def ends(lab, opensmtpds, stands_before, request):     # pylint: disable=unused-
 
 
 @pytest.fixture(autouse=True)
-def known(middle, ends):
+def known(request, middle, ends):
     origin, target = ends
+    if origin.probes and "octets-added" in request.node.name:
+        pytest.skip("smtpd ends a session in which anything comes out of turn, with us and without")
     if origin.probes:
         with middle.rules():
             origin.asks(middle.domain(target))
