@@ -4,6 +4,7 @@
  * that is missing smtpd's table must be there all the same.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -13,12 +14,27 @@
 #include "plugins/opensmtpd/table-judge.h"
 #include "plugins/opensmtpd/table.h"
 
+/* For `sotto-opensmtpd outgoing`. */
+static int check(char *paths)
+{
+	struct sotto_table table;
+	const char *obstacle;
+
+	sotto_table_paths(&table, paths);
+	obstacle = sotto_table_obstacle(&table);
+	if (obstacle != NULL)
+		puts(obstacle);
+	return obstacle != NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct sotto_table table;
 	struct sotto_table_question q;
 	struct sotto_table_answer a;
 
+	if (argc > 1 && strcmp(argv[1], "--check") == 0)
+		return check(argc > 2 ? argv[2] : NULL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	sotto_log_open("sotto-table", false);

@@ -31,6 +31,15 @@ static bool is_served(const struct sotto_table *t)
 	return !alone;
 }
 
+const char *sotto_table_obstacle(const struct sotto_table *t)
+{
+	if (access(t->state, X_OK) != 0)
+		return "what is remembered of domains is closed to smtpd's user (mode 0711 is right for that folder)";
+	if (access(t->run, X_OK) != 0)
+		return "the folder with the worker's lock is closed to smtpd's user (mode 0711 is right for it)";
+	return is_served(t) ? NULL : "no worker serves the loopback hop";
+}
+
 static bool is_believed(const struct sotto_route *r, int64_t now)
 {
 	return r->until > now && r->until - now <= SOTTO_DOMAIN_YES_S;

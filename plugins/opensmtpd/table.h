@@ -36,6 +36,9 @@ bool sotto_table_match(const struct sotto_table *t, const char *domain, int64_t 
  */
 bool sotto_table_relay(const struct sotto_table *t, const char *domain, char url[SOTTO_TABLE_URL]);
 
+/* What is in the way of mail taking the hop, whatever the domain: a sentence, or NULL. */
+const char *sotto_table_obstacle(const struct sotto_table *t);
+
 /*
  * The same for who has nobody to ask: of the first, only what is required takes the hop; of the second, the mail server's own name. libc
  * only, and few files.

@@ -54,6 +54,20 @@ static size_t answer_tls(const struct sotto_policyd *p, const struct sotto_socke
 	return sotto_divert_tls(p, r->key, r->key_len, (int64_t)time(NULL), reply);
 }
 
+/* For who wants to know whether what goes out is in place, `sotto-postfix outgoing`. */
+static size_t answer_outgoing(const struct sotto_policyd *p, char reply[SOTTO_SERVICE_REPLY])
+{
+	const struct sotto_site_facts *facts = sotto_site_facts(p->site);
+	const char *unsettled = sotto_site_unsettled(p->site);
+	char text[sizeof(facts->why) + 32];
+
+	if (unsettled != NULL)
+		(void)snprintf(text, sizeof(text), "%s%s", unsettled[0] != '\0' ? "failed: " : "reading", unsettled);
+	else
+		(void)snprintf(text, sizeof(text), "%s%s", facts->usable ? "sealed" : "not sealed: ", facts->usable ? "" : facts->why);
+	return sotto_socketmap_write(reply, "OK", text);
+}
+
 static long answer_map(void *arg, const char *octets, size_t n, char reply[SOTTO_SERVICE_REPLY], size_t *reply_len)
 {
 	const struct sotto_policyd *p = arg;
@@ -66,6 +80,8 @@ static long answer_map(void *arg, const char *octets, size_t n, char reply[SOTTO
 		*reply_len = sotto_divert_transport(p, r.key, r.key_len, (int64_t)time(NULL), reply);
 	else if (r.map_len == 9 && memcmp(r.map, "tlspolicy", 9) == 0)
 		*reply_len = answer_tls(p, &r, reply);
+	else if (r.map_len == 8 && memcmp(r.map, "outgoing", 8) == 0)
+		*reply_len = answer_outgoing(p, reply);
 	else
 		*reply_len = sotto_socketmap_write(reply, "PERM", "there is no such map");
 	return took;

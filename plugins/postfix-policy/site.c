@@ -18,7 +18,7 @@
 
 #define WATCH_S 2
 #define RETRY_TICKS 2	/* of WATCH_S: after postconf failed; until then nothing is sealed */
-#define CHILD_MS 2000
+#define CHILD_MS 15000	/* Postfix's programs wait until main.cf has been left alone for up to 2 s, and each edit begins that anew */
 #define OUTPUT_MAX (1024 * 1024)
 #define AS_BEFORE "; mail goes out as before, without Sotto"
 
@@ -187,6 +187,13 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 const struct sotto_site_facts *sotto_site_facts(const struct sotto_site *s)
 {
 	return &s->facts;
+}
+
+const char *sotto_site_unsettled(const struct sotto_site *s)
+{
+	if (s->idle > 0)
+		return s->facts.why;
+	return s->reading != NULL || s->next != NULL || s->now == NULL || sotto_site_view_changed(s->now) ? "" : NULL;
 }
 
 enum sotto_site_answer sotto_site_transport(struct sotto_site *s, const char *domain)

@@ -68,6 +68,9 @@ void sotto_site_reload(struct sotto_site *site);
 /* Ends children, and all questions without an answer. NULL is nothing. */
 void sotto_site_close(struct sotto_site *site);
 
+/* NULL: they are those of the configuration as it is now. Otherwise why they are not yet: "" while it is being read. */
+const char *sotto_site_unsettled(const struct sotto_site *site);
+
 /* They stay valid, and the same, until `changed` is called. */
 const struct sotto_site_facts *sotto_site_facts(const struct sotto_site *site);
 

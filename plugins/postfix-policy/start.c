@@ -72,6 +72,11 @@ static void watch(pid_t session, int ready, int64_t deadline, const char *progra
 
 /* ---- the session-to-be ---- */
 
+static void cannot_execute(const char *program, char *why, size_t len)
+{
+	(void)snprintf(why, len, "%s cannot be executed: %s", program, strerror(errno));
+}
+
 /* Returns where it could not be started at all; the watcher knows, and ends. */
 static void become(char *argv[], size_t at, int ready, char *why, size_t len)
 {
@@ -82,7 +87,7 @@ static void become(char *argv[], size_t at, int ready, char *why, size_t len)
 	argv[at] = number;
 	if (fcntl(ready, F_SETFD, 0) == 0)
 		(void)execve(argv[0], argv, environ);
-	(void)snprintf(why, len, "%s cannot be executed: %s", argv[0], strerror(errno));
+	cannot_execute(argv[0], why, len);
 	(void)!send(ready, &octet, 1, MSG_NOSIGNAL);
 	close(ready);
 }
@@ -93,6 +98,11 @@ void sotto_start(char *argv[], size_t at, bool keep_stderr, char *why, size_t le
 	pid_t self = getpid(), watcher;
 	int ready[2];
 
+	/* where Sotto is not there, or switched off in this way, a watcher for nothing is a tenth of what a connection costs */
+	if (access(argv[0], X_OK) != 0) {
+		cannot_execute(argv[0], why, len);
+		return;
+	}
 	/* the watcher is the session's child, and must not be left a zombie by it: this survives execve */
 	(void)signal(SIGCHLD, SIG_IGN);
 	if (tidy(keep_stderr) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ready) != 0) {

@@ -3,10 +3,10 @@
 
 import os
 import re
-import time
 
 import pytest
 
+from .kernel_log import KernelLog
 from .lab import Lab
 from .middle import Middle
 from .paths import STAGED, Missing
@@ -30,6 +30,26 @@ def pytest_collection_modifyitems(items):
         chosen = getattr(item.module, "IN_CHECK", None)
         if chosen is not None and not re.search(chosen, item.name):
             item.add_marker(pytest.mark.long)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """
+    Where a module says in_turn(NAME, ...), each case of its tests (three or more of them) runs with one of the versions that the fixture NAME stands for, and the
+    next case with the next; with the others it is long.
+    """
+    cases = {}
+    for item in items:
+        mark, spec = item.get_closest_marker("in_turn"), getattr(item, "callspec", None)
+        name = next((name for name in mark.args if name in spec.indices), None) if mark and spec else None
+        if name is not None:
+            others = tuple(sorted((key, index) for key, index in spec.indices.items() if key != name))
+            cases.setdefault((item.path, item.originalname, name), {}).setdefault(others, []).append((spec.indices[name], item))
+    for of_one_test in cases.values():
+        for number, variants in enumerate(of_one_test.values() if len(of_one_test) >= 3 else ()):
+            for index, item in variants:
+                if index != number % len(variants):
+                    item.add_marker("long")
 
 
 @pytest.fixture(scope="session")
@@ -68,8 +88,7 @@ def lab(request, sealing):
         yield made
         for server in made.servers.values():
             keep_log(made, server)
-        ended = time.clock_gettime(time.CLOCK_BOOTTIME)
-    nothing_left(made, ended)
+    nothing_left(made)
     if request.session.testsfailed == failed:
         for recording in made.folder.glob("*.pcap"):
             recording.unlink()
@@ -98,22 +117,26 @@ def keep_log(lab, server):
             (lab.folder / server.name / name).write_bytes(text)
 
 
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
 def started(pid):
-    """Seconds since the machine's start."""
+    """Seconds since the machine's start, cut to ticks."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
         return int(f.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def nothing_left(lab, ended):
+def nothing_left(lab):
     """
     No process of ours is in any namespace of ours, and none of our names is among the machine's mounts or interfaces. The kernel gives
-    a number of a namespace that is gone to a new one, of another lab maybe: whoever was started after our end is not ours.
+    a number of a namespace that is gone to a new one, of another lab maybe: whoever was started after the host's end is not ours.
     """
-    gone = {space for host in lab.hosts for space in host.namespaces.values()}
+    gone = {space: host.ended for host in lab.hosts for space in host.namespaces.values()}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for kind in ("net", "mnt", "pid"):
             try:
-                ours = os.readlink(f"/proc/{pid}/ns/{kind}") in gone and started(pid) < ended
+                space = os.readlink(f"/proc/{pid}/ns/{kind}")
+                ours = space in gone and started(pid) + TICK < gone[space]
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
             assert not ours, f"process {pid} has outlived the lab"
@@ -152,10 +175,18 @@ def needs_sotto(sealing):
         pytest.skip("a run without Sotto")
 
 
+@pytest.fixture(scope="session")
+def kernel_log():
+    made = KernelLog()
+    yield made
+    made.close()
+
+
 @pytest.fixture(autouse=True)
-def tidy(lab):
-    """After each test: Exim had no reason to panic; queues, mailboxes, and what hosts remember of each other are empty."""
+def tidy(lab, kernel_log):
+    """After each test: nothing of ours has crashed, Exim had no reason to panic; queues, mailboxes, and what hosts remember of each other are empty."""
     yield
+    crashes = kernel_log.crashes()
     panic = {server.name: server.host.read("/var/log/exim4/paniclog").decode(errors="replace") for server in lab.servers.values()}
     for server in lab.servers.values():
         server.clear_queue()
@@ -164,6 +195,7 @@ def tidy(lab):
         server.host.path("/var/log/exim4/paniclog").unlink(missing_ok=True)
         server.forget_hosts()
     assert not any(panic.values()), panic
+    assert not crashes, crashes
 
 
 # ---- Postfix: hosts of the same lab, started where a test first wants one ----

@@ -43,6 +43,7 @@ class Host:
         base = self.folder / "root"
         base.mkdir(exist_ok=True)
         self.v4 = self.v6 = None
+        self.ended = None       # when its network and its processes were gone, in seconds since the machine's start
         command = [sys.executable, "-I", str(Path(__file__).with_name("init.py")), name, str(root or "-"), str(base),
                    str(self.syslog_path)]
         self._init = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=CLEAN)
@@ -58,6 +59,8 @@ class Host:
         if self._init.poll() is None:
             self._init.stdin.close()
             self._init.wait()
+        if self.ended is None:
+            self.ended = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._init.stdout.close()
 
     def path(self, inside):

@@ -40,6 +40,8 @@ class OpenSMTPD(MailServer):
         self.prefix = []        # words before smtpd's own
         self._submitted = 0
         self.extra = []         # lines of smtpd.conf, before the matches
+        self.pki = ""           # the line that names its certificate
+        self.listen = ""        # options of its listeners
 
     @property
     def version(self):
@@ -62,7 +64,7 @@ class OpenSMTPD(MailServer):
     def _lines(self):
         ours = "{ " + ", ".join(f'"{name}"' for name in (self.domain, f"six.{self.domain}", f"mid.{self.domain}")) + " }"
         return [
-            "table aliases file:/etc/aliases", "listen on 0.0.0.0", "listen on ::",
+            "table aliases file:/etc/aliases", self.pki, *(f"listen on {address}{self.listen}" for address in ("0.0.0.0", "::")),
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
             *(f"mta limit {one} 0" for one in ("conn-delay-route", "conn-delay-relay", "reconn-delay-route")),    # seconds that have nothing to do with us
             *self.extra,
