@@ -220,6 +220,8 @@ class OpenSMTPD(MailServer):
         return re.findall(r"^([0-9a-f]{16})\|", self.host.run(["smtpctl", "show", "queue"], check=False).stdout.decode(), re.M)
 
     def run_queue(self, one_connection=False):
+        with contextlib.suppress(Failed):       # else it goes down a connection that is dead, as smtpd will see a second later
+            self.await_settled(5)
         self.host.run(["smtpctl", "schedule", "all"], check=False)
 
     def clear_queue(self):

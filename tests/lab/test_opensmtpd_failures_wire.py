@@ -7,8 +7,8 @@ between OpenSMTPD and others. The domain has been asked before what it offers, s
 import pytest
 
 from .test_failures_wire import (required, test_breaks_before_it_begins, test_dies_before_the_last_reply, test_exchange_on_the_way,    # noqa: F401
-                                 test_exchange_stalls_on_the_way, test_keyword_on_the_way, test_sealed_again, test_sealed_and_lost_is_no_fault_of_the_state,
-                                 test_sealed_breaks, test_sealed_truncated_is_no_end, test_stalls_where_it_has_sealed)
+                                 test_exchange_stalls_on_the_way, test_keyword_on_the_way, test_sealed_and_lost_is_no_fault_of_the_state,
+                                 test_sealed_breaks, test_sealed_truncated_is_no_end)
 from .test_opensmtpd_failures_host import MIXED
 
 pytestmark = pytest.mark.usefixtures("needs_sotto")
@@ -27,8 +27,10 @@ def ends(lab, opensmtpds, stands_before, request):     # pylint: disable=unused-
 
 
 @pytest.fixture(autouse=True)
-def known(middle, ends):
+def known(request, middle, ends):
     origin, target = ends
+    if origin.probes and "octets-added" in request.node.name:
+        pytest.skip("smtpd ends a session in which anything comes out of turn, with us and without")
     if origin.probes:
         with middle.rules():
             origin.asks(middle.domain(target))
