@@ -3,14 +3,17 @@
 #include "plugins/opensmtpd/known.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/runtime/addr.h"
 #include "core/runtime/hop.h"
 #include "core/runtime/log.h"
+#include "core/runtime/names.h"
 #include "plugins/opensmtpd/route.h"
 #include "plugins/opensmtpd/worker.h"
 
@@ -107,6 +110,36 @@ void sotto_known_route(const struct sotto_worker *w, const char *domain, const c
 	memcpy(r.host, name, sizeof(name));
 	r.address = *address;
 	save(w, &r);
+}
+
+/* An entry in the file require, whatever it is. One that cannot be read is told by the sessions, and counts as one. */
+bool sotto_known_requires(const struct sotto_worker *w)
+{
+	char path[4200], line[SOTTO_NAMES_LINE + 2];
+	bool found = false;
+	FILE *f;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/require", w->conf_dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno != ENOENT;
+	f = fdopen(fd, "r");
+	if (f == NULL) {
+		close(fd);
+		return true;
+	}
+	while (!found && fgets(line, sizeof(line), f) != NULL)
+		found = strchr("#\n", line[strspn(line, " \t\r")]) == NULL;
+	(void)fclose(f);
+	return found;
+}
+
+bool sotto_known_route_there(const struct sotto_worker *w, const char *domain)
+{
+	struct sotto_route r;
+
+	return recall(w, domain, &r) && r.host[0] != '\0';
 }
 
 void sotto_known_claim(const struct sotto_worker *w, const char *domain)

@@ -27,6 +27,14 @@ void sotto_known_claim(const struct sotto_worker *w, const char *domain);
 /* Which domain an address of the hop means, also by what is in memory alone. */
 SOTTO_CHECKED bool sotto_known_hop(const struct sotto_worker *w, struct in_addr address, char *domain, size_t len);
 
+/*
+ * Whether somebody is required, be it by a name or address that only a mail server has: then routes are kept of domains that offer nothing as
+ * well, and table-sotto finds in them whose mail must not go out natively.
+ */
+SOTTO_CHECKED bool sotto_known_requires(const struct sotto_worker *w);
+
+SOTTO_CHECKED bool sotto_known_route_there(const struct sotto_worker *w, const char *domain);
+
 /* What was learnt: noted of the domain, and in its route. */
 void sotto_known_learn(const struct sotto_worker *w, const char *domain, enum sotto_domain_offer what);
 

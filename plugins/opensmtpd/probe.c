@@ -60,7 +60,7 @@ static void leave(const struct sotto_probe *p)
 /* Each domain that waited for this mail server has the same answer. */
 static void finish_one(struct sotto_probe *p, const struct sotto_probe *leader)
 {
-	if (leader->answer == SOTTO_DOMAIN_YES)
+	if (leader->host[0] != '\0' && (leader->answer == SOTTO_DOMAIN_YES || sotto_known_requires(p->w)))
 		sotto_known_route(p->w, p->domain, leader->host, &leader->peer);
 	sotto_known_learn(p->w, p->domain, leader->answer);
 	p->done(p->arg);

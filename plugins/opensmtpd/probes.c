@@ -242,14 +242,21 @@ static bool may_ask(struct sotto_worker *w, const char *domain)
 	return required || (conf.mode != SOTTO_MODE_OFF && !is_listed(w, "exclude", domain));
 }
 
+/* Also one that is known to offer nothing, where its mail server may be required, which has not been looked at. */
+static bool is_news(const struct sotto_worker *w, const char *domain)
+{
+	enum sotto_domain_offer what = sotto_known(w, domain);
+
+	return what == SOTTO_DOMAIN_UNKNOWN || (what == SOTTO_DOMAIN_NO && sotto_known_requires(w) && !sotto_known_route_there(w, domain));
+}
+
 static void on_recipient(struct sotto_probes *p, const struct sotto_filter_line *l)
 {
 	const struct session *s = find(p, l->session);
 	char domain[SOTTO_FILE_NAME];
 	struct asking *a = NULL;
 
-	if (s != NULL && s->submits && domain_of(l->rest, domain) && may_ask(p->w, domain) &&
-	    sotto_known(p->w, domain) == SOTTO_DOMAIN_UNKNOWN)
+	if (s != NULL && s->submits && domain_of(l->rest, domain) && may_ask(p->w, domain) && is_news(p->w, domain))
 		a = ask(p, domain);
 	if (a == NULL || !wait_for(a, s, l->token))
 		proceed(p, l->session, l->token);

@@ -26,12 +26,24 @@ void sotto_table_paths(struct sotto_table *t, char *text)
 	(void)snprintf(t->conf_dir, sizeof(t->conf_dir), "%s", dirname(copy));
 }
 
-bool sotto_table_listed(const struct sotto_table *t, const char *file, const char *domain)
+static bool matches(const struct sotto_table *t, const char *file, const struct sotto_who *who)
 {
 	char path[sizeof(t->conf_dir) + 16], err[512];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", t->conf_dir, file);
-	return sotto_names_match(path, &(struct sotto_who){ .domain = domain }, err, sizeof(err)) == 1;
+	return sotto_names_match(path, who, err, sizeof(err)) == 1;
+}
+
+bool sotto_table_required(const struct sotto_table *t, const char *domain, const struct sotto_route *r)
+{
+	const struct sotto_who who = { .domain = domain, .host = r->host, .addr = (const struct sockaddr *)&r->address };
+
+	return matches(t, "require", &who);
+}
+
+bool sotto_table_listed(const struct sotto_table *t, const char *file, const char *domain)
+{
+	return matches(t, file, &(struct sotto_who){ .domain = domain });
 }
 
 bool sotto_table_match_alone(const struct sotto_table *t, const char *domain)
@@ -54,7 +66,7 @@ bool sotto_table_relay_alone(const struct sotto_table *t, const char *domain, ch
 
 	if (sotto_name_of_domain(name, domain) != 0)
 		return false;
-	if (sotto_table_listed(t, "require", name) || sotto_route_load(t->state, name, &r) != 0 || r.host[0] == '\0')
+	if (sotto_route_load(t->state, name, &r) != 0 || r.host[0] == '\0' || sotto_table_required(t, name, &r))
 		return sotto_table_relay_nowhere(t, url);
 	(void)snprintf(url, SOTTO_TABLE_URL, "smtp://%s", r.host);
 	return true;

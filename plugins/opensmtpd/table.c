@@ -50,13 +50,14 @@ bool sotto_table_match(const struct sotto_table *t, const char *domain, int64_t 
 	char name[SOTTO_FILE_NAME], err[512];
 	struct sotto_conf conf;
 	struct sotto_route r;
-	bool good = sotto_conf_read(&conf, t->conf, err, sizeof(err)) == 0;
+	bool good = sotto_conf_read(&conf, t->conf, err, sizeof(err)) == 0, known;
 
 	if (sotto_name_of_domain(name, domain) != 0 || (good && conf.mode == SOTTO_MODE_OFF))
 		return false;
-	if (sotto_table_listed(t, "require", name))
+	known = sotto_route_load(t->state, name, &r) == 0;
+	if (sotto_table_required(t, name, &r))
 		return true;
-	return good && conf.mode == SOTTO_MODE_OPPORTUNISTIC && sotto_route_load(t->state, name, &r) == 0 && is_believed(&r, now) &&
+	return good && conf.mode == SOTTO_MODE_OPPORTUNISTIC && known && is_believed(&r, now) &&
 	       !sotto_table_listed(t, "exclude", name) && is_served(t);
 }
 
@@ -83,8 +84,8 @@ bool sotto_table_relay(const struct sotto_table *t, const char *domain, char url
 
 	if (sotto_name_of_domain(name, domain) != 0)
 		return false;
-	required = sotto_table_listed(t, "require", name);
 	known = sotto_route_load(t->state, name, &r) == 0;
+	required = sotto_table_required(t, name, &r);
 	if (known ? !required && !is_served(t) : !required || !has_own_address(t, name, &r))
 		return sotto_table_relay_alone(t, domain, url);
 	(void)inet_ntop(AF_INET, &r.hop, hop, sizeof(hop));

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,10 @@
 #include "plugins/opensmtpd/smtpd-user.h"
 #include "plugins/opensmtpd/table.h"
 #include "plugins/opensmtpd/talk.h"
+
+#define SESSIONS_OWN (128 * 1024)	/* a session's buffers are larger, nothing else that is allocated is */
+#define RESOLV_CONF "/etc/resolv.conf"
+#define OLD_S 120	/* no lookup takes that long */
 
 enum { WELL = 0, FAILED = 1, USAGE = 2 };
 
@@ -69,6 +74,40 @@ void sotto_worker_look(struct sotto_worker *w)
 		(void)snprintf(w->hop_dir, sizeof(w->hop_dir), "%s/hop", w->state);
 }
 
+static struct timespec resolv_written(void)
+{
+	struct stat st;
+
+	return stat(RESOLV_CONF, &st) == 0 ? st.st_mtim : (struct timespec){ 0 };
+}
+
+/* The last of its questions has been answered, or given up. */
+static void on_old(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	sotto_mx_close(arg);
+}
+
+/* The name servers are others, as after a change of network: there is nobody who tells us. Questions that are open go to those before. */
+static void look_at_resolv(struct sotto_worker *w)
+{
+	const struct timeval long_enough = { .tv_sec = OLD_S };
+	struct timespec now = resolv_written();
+	struct sotto_mx *mx;
+
+	if ((now.tv_sec == w->resolv.tv_sec && now.tv_nsec == w->resolv.tv_nsec) || now.tv_sec == 0)
+		return;
+	mx = sotto_mx_open(w->base, NULL);
+	if (mx == NULL)
+		return;
+	w->resolv = now;
+	if (event_base_once(w->base, -1, EV_TIMEOUT, on_old, w->mx, &long_enough) != 0)
+		sotto_log(LOG_WARNING, "no memory to end with the name servers of before");
+	w->mx = mx;
+	sotto_log(LOG_INFO, "/etc/resolv.conf has changed, and was read again");
+}
+
 /* So that sessions which are under way find another state in time; and the parent hears that we live. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -77,6 +116,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	sotto_worker_look(w);
+	look_at_resolv(w);
 	(void)!send(w->talk, SOTTO_WORKER_ALIVE, strlen(SOTTO_WORKER_ALIVE), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -127,6 +167,15 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 	(void)event_base_loopbreak(w->base);
 }
 
+/*
+ * A session's memory is given back when it ends. The C library would keep it after the first one, for the next: all of it, as it is wiped to
+ * the last octet, and for as many as ever were open at once.
+ */
+static void give_back(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, SESSIONS_OWN);
+}
+
 static int open_all(struct sotto_worker *w)
 {
 	const struct timeval second = { .tv_sec = 1 };
@@ -134,6 +183,7 @@ static int open_all(struct sotto_worker *w)
 	w->base = event_base_new();
 	if (w->base == NULL)
 		return -1;
+	w->resolv = resolv_written();
 	w->mx = sotto_mx_open(w->base, NULL);
 	w->probes = sotto_probes_open(w);
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
@@ -150,6 +200,7 @@ int main(int argc, char **argv)
 	static struct sotto_worker w;
 
 	harden();
+	give_back();
 	if (sotto_worker_options(&w, argc, argv) != 0)
 		return USAGE;
 	sotto_log_open("sotto-session", w.log_stderr);

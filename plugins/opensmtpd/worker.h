@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "core/runtime/conduct.h"
 #include "core/runtime/mx.h"
@@ -55,6 +56,7 @@ struct sotto_worker {
 	struct sotto_disk disk;
 	struct event_base *base;
 	struct sotto_mx *mx;
+	struct timespec resolv;			/* when /etc/resolv.conf was last written, as far as mx knows it */
 	struct sotto_probes *probes;
 	struct event *accepting[SOTTO_LISTENERS_MAX + 1], *again, *told, *term, *tick;
 	struct sotto_one *all;

@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(text, data, size);
 	text[size] = '\0';
 	sotto_filter_read(&l, text);
-	MUST(l.kind <= SOTTO_FILTER_DATA && l.version <= 100099);
+	MUST(l.kind <= SOTTO_FILTER_DATA && l.version <= 999999);
 	if (l.kind == SOTTO_FILTER_REPORT || l.kind == SOTTO_FILTER_REQUEST || l.kind == SOTTO_FILTER_DATA)
 		in_it(&l, text);
 	if (l.kind == SOTTO_FILTER_REQUEST || l.kind == SOTTO_FILTER_DATA)

@@ -32,6 +32,26 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.long)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """
+    Where a module says in_turn(NAME, ...), each case of its tests (three or more of them) runs with one of the versions that the fixture NAME stands for, and the
+    next case with the next; with the others it is long.
+    """
+    cases = {}
+    for item in items:
+        mark, spec = item.get_closest_marker("in_turn"), getattr(item, "callspec", None)
+        name = next((name for name in mark.args if name in spec.indices), None) if mark and spec else None
+        if name is not None:
+            others = tuple(sorted((key, index) for key, index in spec.indices.items() if key != name))
+            cases.setdefault((item.path, item.originalname, name), {}).setdefault(others, []).append((spec.indices[name], item))
+    for of_one_test in cases.values():
+        for number, variants in enumerate(of_one_test.values() if len(of_one_test) >= 3 else ()):
+            for index, item in variants:
+                if index != number % len(variants):
+                    item.add_marker("long")
+
+
 @pytest.fixture(scope="session")
 def sealing(request):
     """False in the control run without Sotto."""

@@ -25,16 +25,20 @@ class OpenSMTPD(MailServer):
     adapter_user = "_sotto"
     run_mode = "711"
     state_mode = "711"
+    tells_late = 20
     accepted = "250 2.0.0 "
-    accepted_any = r"250 2\.0\.0 [0-9a-f]{8} Message accepted for delivery"
+    accepted_any = r"250 2\.0\.0 \w+ Message accepted for delivery"
     bounced = r'result="PermFail"'
     lasting = ("sotto-worker", "sotto-table")
+    taken = r" smtp envelope "
+    unanswered = r'mta delivery .*result="TempFail"'
     cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
     probes = True       # it asks a new domain's mail server, by a connection of its own
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
         self.prefix = []        # words before smtpd's own
+        self._submitted = 0
         self.extra = []         # lines of smtpd.conf, before the matches
         self.pki = ""           # the line that names its certificate
         self.listen = ""        # options of its listeners
@@ -143,8 +147,12 @@ class OpenSMTPD(MailServer):
             self.restart()
 
     def settled(self):
-        """Whether the worker has no connection any more. (A session is no process here.)"""
-        return not any(self.host.in_network(self._connections, name) for name in ("tcp", "tcp6"))
+        """
+        Whether there is no connection any more, neither the worker's (a session is no process here), nor one that smtpd, which does not look
+        for a while, has not yet seen the end of, and would give the next message to.
+        """
+        routes = self.host.run(["smtpctl", "show", "routes"], check=False).stdout.decode()
+        return not re.search(r"nconn=[1-9]", routes) and not any(self.host.in_network(self._connections, name) for name in ("tcp", "tcp6"))
 
     @staticmethod
     def _connections(name):
@@ -157,6 +165,10 @@ class OpenSMTPD(MailServer):
 
     def without_chunking(self):
         """There is none."""
+        return contextlib.nullcontext(self)
+
+    def patient(self):
+        """It ends a session after so many errors, and that cannot be set."""
         return contextlib.nullcontext(self)
 
     def asks(self, domain):
@@ -173,6 +185,15 @@ class OpenSMTPD(MailServer):
         super().forget()
         for folder in ("table", "hop"):
             shutil.rmtree(self.host.path(f"/var/lib/sotto/{folder}"), ignore_errors=True)
+
+    def settle(self, message):
+        to = message.recipients[0]
+        self.await_log(f"{self.sent(to)}|{self.deferred(to)}", self._submitted)
+
+    def submit(self, message, *options):
+        """It knows few of sendmail's options, and needs none."""
+        self._submitted = len(self.log())
+        super().submit(message, *(one for one in options if not one.startswith("-od")))
 
     def forget_hosts(self):
         """It does not go a route for a while that failed; that it may again is said by an administrator."""

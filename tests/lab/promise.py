@@ -65,7 +65,7 @@ class Letter:
 
     def waits(self):
         """In time it is deferred: it is in the queue, whole, and has gone nowhere."""
-        self.origin.await_log(self.origin.deferred(self.message.recipients[0]), self._mark, self._left())
+        self.origin.await_log(self.origin.deferred(self.message.recipients[0]), self._mark, self._left() + self.origin.tells_late)
         wait.until(lambda: self.origin.waiting() == 1, self.origin.spool_folders(), 5, "it is in the queue")
         assert self.mailbox.count(self.message) == 0
         self.no_bounce()
@@ -73,7 +73,7 @@ class Letter:
     def arrives_or_waits(self):
         """In time it is one or the other."""
         to, origin = self.message.recipients[0], self.origin
-        origin.await_log(f"{origin.sent(to)}|{origin.deferred(to)}", self._mark, self._left())
+        origin.await_log(f"{origin.sent(to)}|{origin.deferred(to)}", self._mark, self._left() + origin.tells_late)
         if any(re.search(origin.sent(to), line) for line in origin.log()[self._mark:]):
             self.arrives()
         else:

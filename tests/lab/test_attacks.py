@@ -204,7 +204,8 @@ def test_injection_in_the_middle(watch, pair, in_the_middle, needs_sotto, place)
     if origin.queue():
         origin.forget_hosts()
         origin.run_queue()
-    assert middle.inserted and not origin.queue()
+    assert middle.inserted
+    origin.await_empty_queue()
     # what the sender pipelined may have arrived whole before the end that it then had no answer for: as with any cut connection
     unanswered = [line for line in watch.log(origin) if re.search(origin.unanswered, line)]
     target.await_empty_queue()
@@ -239,6 +240,7 @@ def normal(octets):
     octets = re.sub(rb"250-(XSOTTO 1|PIPECONNECT)\r\n", b"", octets)
     octets = re.sub(rb"\b[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}\b", b"ID", octets)         # Exim's
     octets = re.sub(rb"(?<=queued as )[0-9A-F]+|(?<=SMTP id )[0-9A-F]+|<?\b2026\d{10}\.[0-9A-F]+@", b"ID", octets)     # Postfix's
+    octets = re.sub(rb"(?<=250 2\.0\.0 )[0-9a-f]{8}(?= Message)|(?<=SMTP id )[0-9a-f]{8}\b", b"ID", octets)         # OpenSMTPD's
     octets = re.sub(rb"\w{3}, \d\d? \w{3} \d{4} [\d:]{8} [+-]\d{4}", b"TIME", octets)
     return re.sub(rb"\n\t\(X-Sotto: [^)]*\)|(?<=\n)X-Sotto: [^\n]*\n", b"", octets)
 
@@ -303,7 +305,8 @@ def test_smuggling(watch, client_and_server):
         without = {end: outcome(open_clear(origin, server), server, how) for end, how in dialogues(server).items()}
     finally:
         server.enable_sotto()
-    assert [len(without[end][1]) for end in (b"\r\n.\r\n", b"\r\n..\r\n")] == [2, 1]      # it can be told apart
+    one, two = without[b"\r\n..\r\n"], without[b"\r\n.\r\n"]      # it can be told apart, even where nothing is pipelined
+    assert (len(two[1]), len(one[1])) == (2, 1) or server.kind == "opensmtpd" and len(one[1]) == 1 and one != two
     for end in ENDS:
         assert clear[end] == without[end], end
         assert sealed[end] == without[end], end

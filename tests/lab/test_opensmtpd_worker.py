@@ -113,6 +113,49 @@ def test_required_without_a_worker(watch, opensmtpd, stranger, needs_sotto):
         assert not watch.wire.find(*out.secrets, *into.secrets)
 
 
+def test_name_servers_change(watch, opensmtpd, opensmtpds, needs_sotto):
+    """/etc/resolv.conf is written while the worker runs, which began with a name server that is dead: it asks the new one, and mail is sealed."""
+    target = opensmtpds["j" if opensmtpd is opensmtpds["i"] else "i"]
+    good, mark = opensmtpd.host.read("/etc/resolv.conf").decode(), len(opensmtpd.sotto_log())
+    opensmtpd.host.write("/etc/resolv.conf", "nameserver 192.0.2.249\n")
+    try:
+        opensmtpd.kill_worker()
+        opensmtpd.await_sotto(TAKEN, mark)
+    finally:
+        opensmtpd.host.write("/etc/resolv.conf", good)
+    opensmtpd.await_sotto("has changed, and was read again", mark)
+    message = letter(opensmtpd, target)
+    opensmtpd.submit(message)
+    arrives(watch, opensmtpd, target, message)
+    watch.await_said(opensmtpd, "connect", "sealed")
+
+
+def test_library_missing(watch, opensmtpd, stranger, needs_sotto):
+    """A library of ours is not there when smtpd starts: it starts, and mail goes as if we were not."""
+    library = opensmtpd.host.run(["sh", "-c", "ls /usr/lib/*/libinih.so.1"]).stdout.decode().strip()
+    opensmtpd.stop()
+    with replaced(opensmtpd.host, library, None):
+        mark = len(opensmtpd.sotto_log())
+        opensmtpd.host.run(["smtpd"])
+        opensmtpd.await_sotto("connections pass through unsealed", mark)
+        into, out = letter(stranger, opensmtpd), letter(opensmtpd, stranger)
+        stranger.submit(into)
+        opensmtpd.submit(out)
+        arrives(watch, stranger, opensmtpd, into, seconds=10)
+        arrives(watch, opensmtpd, stranger, out, seconds=10)
+    opensmtpd.restart()
+
+
+def test_stopped(watch, opensmtpd, stranger, needs_sotto):
+    """The worker is stopped, as by a disk that holds it: another one takes its place, and mail comes in within 10 s."""
+    mark = len(opensmtpd.sotto_log())
+    opensmtpd.kill_worker(signal.SIGSTOP)
+    into = letter(stranger, opensmtpd)
+    opensmtpd.await_sotto("another one takes its place", mark)
+    stranger.submit(into)
+    arrives(watch, stranger, opensmtpd, into, seconds=10)
+
+
 def test_table_dies(watch, opensmtpd, stranger, needs_sotto):
     """The child of table-sotto is killed, and stopped: lookups go on, and smtpd with them."""
     before = smtpds(opensmtpd)

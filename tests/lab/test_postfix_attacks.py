@@ -10,6 +10,8 @@ from .test_attacks import (PLACES, in_the_middle, test_commands_behind_a_refused
 
 # pylint: disable=unused-argument
 
+pytestmark = pytest.mark.in_turn("pair", "client_and_server")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def impatient(postfixes):

@@ -15,7 +15,7 @@ from .smtp import Bare
 from .test_exim import arrives, letter
 from .test_postfix_peers import connections, offers
 
-pytestmark = pytest.mark.usefixtures("needs_sotto")
+pytestmark = [pytest.mark.usefixtures("needs_sotto"), pytest.mark.in_turn("postfix")]
 LIBEXEC = "/usr/libexec/sotto"
 OWN_MAPS = "hash:/etc/aliases, inline:{ elsewhere.example=smtp:[192.0.2.200] }"
 SMTPD = "smtp inet n - y - - smtpd"

@@ -20,7 +20,7 @@ from .promise import IN_TIME, Letter, Mailbox
 from .smtp import Bare
 from .test_exim import letter
 
-pytestmark = pytest.mark.usefixtures("needs_sotto")
+pytestmark = [pytest.mark.usefixtures("needs_sotto"), pytest.mark.in_turn("two", "pair", "postfix")]
 HOP = ("127.77.1.1", 10027)
 CODE_421 = b"421 4.3.2 Not now, says mx.peer.example\r\n"
 

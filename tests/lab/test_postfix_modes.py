@@ -17,6 +17,8 @@ from .test_modes_memory import downgraded, refused_after_a_downgrade, send_seale
 
 FRONT, CONNECTOR = "/usr/libexec/sotto/sotto-front", "/usr/libexec/sotto/sotto-connector"
 
+pytestmark = pytest.mark.in_turn("two", "pair", "postfix")
+
 
 @pytest.fixture
 def server(postfix):

@@ -14,7 +14,7 @@ from .administrator import administered, ask, await_hop, deliver
 from .message import Message, headers
 from .test_exim import arrives, letter
 
-pytestmark = pytest.mark.usefixtures("needs_sotto")
+pytestmark = [pytest.mark.usefixtures("needs_sotto"), pytest.mark.in_turn("pair")]
 TABLE = "/etc/postfix/lab_table"
 LABELS = ("plain", "own", "a.par", "relayed", "erring", "discarded", "colon", "user", "rewritten", "virtual", "mailbox", "also", "password")
 

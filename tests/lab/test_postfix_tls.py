@@ -14,7 +14,7 @@ from .message import Message
 from .promise import Letter, Mailbox
 from .test_exim import letter
 
-pytestmark = pytest.mark.usefixtures("needs_sotto")
+pytestmark = [pytest.mark.usefixtures("needs_sotto"), pytest.mark.in_turn("two", "pair", "postfix")]
 NOBODYS = ":".join(["00"] * 32)
 # what smtp_tls_policy_maps says of a domain; {host} is its mail server, {print} the fingerprint of the certificate that a good one has
 LEVELS = {"unlisted": "", "none": "none", "may": "may", "may-with-an-attribute": "may protocols=TLSv1.2", "encrypt": "encrypt", "encrypt-with-an-attribute": "encrypt ciphers=high",
