@@ -23,6 +23,7 @@
 
 #define LISTEN_MS 10000	/* for the mail server to listen again */
 #define SETTLE_MS 20000	/* for ours to know a configuration that has just been changed */
+#define SILENT_MS 5000	/* for ours to be started again */
 #define PAUSE_MS 200
 
 /* What became of the test session. */
@@ -208,10 +209,10 @@ static int run_script(struct switching *w, const char *what)
 /* What goes out: the script says whether it can be sealed, or may be in a moment. */
 static bool goes_out(const struct switching *w, char said[SOTTO_ADAPTER_SAID])
 {
-	int64_t until = sotto_now_ms() + SETTLE_MS;
+	int64_t began = sotto_now_ms();
 	int code = sotto_adapter_run(w->a, "outgoing", NULL, said);
 
-	while (code >= SOTTO_OUTGOING_READS && sotto_now_ms() < until) {
+	while (code >= SOTTO_OUTGOING_READS && sotto_now_ms() - began < (code == SOTTO_OUTGOING_SILENT ? SILENT_MS : SETTLE_MS)) {
 		(void)usleep(PAUSE_MS * 1000);
 		code = sotto_adapter_run(w->a, "outgoing", NULL, said);
 	}
