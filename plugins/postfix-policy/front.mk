@@ -49,4 +49,4 @@ install-postfix-front:
 
 .PHONY: install-postfix-front
 
-$(B)/tests/test-postfix-front $(B)/tests/test-postfix-front-pass: | $(B)/bin/sotto-front
+$(B)/tests/test-postfix-front $(B)/tests/test-postfix-hand-over: | $(B)/bin/sotto-front
