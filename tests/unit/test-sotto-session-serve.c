@@ -129,6 +129,19 @@ static void close_one(const struct one *o)
 	close(o->hand);
 }
 
+/* Who wrote the next line of a session; *at: where it ends. Builds with sanitizers say more than that. */
+static int pid_of_line(const char *said, const char **at)
+{
+	static const char wanted[] = "]: accept peer=[127.0.0.1]:";
+	const char *line = strstr(said, wanted), *number = line;
+
+	assert_non_null(line);
+	while (number[-1] != '[')
+		number--;
+	*at = line + sizeof(wanted);
+	return atoi(number);
+}
+
 static int files_of_sessions(const struct stage *t)
 {
 	return (int)files_in(t->lab.run);
@@ -140,7 +153,8 @@ static void each_connection_is_a_session_in_a_process_of_its_own(void **state)
 {
 	struct stage t;
 	struct one a, b;
-	char *first, *second;
+	const char *at;
+	int first, second;
 
 	(void)state;
 	begin(&t);
@@ -152,13 +166,11 @@ static void each_connection_is_a_session_in_a_process_of_its_own(void **state)
 	put(t.daemon, "?");
 	expect(t.daemon, "?");
 	assert_int_equal(end(&t), 1);
-	first = strstr(t.s.said, "sotto-session[");
-	assert_non_null(first);
-	second = strstr(first + 1, "sotto-session[");
-	assert_non_null(second);
-	assert_int_not_equal(atoi(first + 14), t.s.pid);
-	assert_int_not_equal(atoi(first + 14), atoi(second + 14));
-	assert_non_null(strstr(first, "accept peer=[127.0.0.1]:"));
+	first = pid_of_line(t.s.said, &at);
+	second = pid_of_line(at, &at);
+	assert_int_not_equal(first, t.s.pid);
+	assert_int_not_equal(second, t.s.pid);
+	assert_int_not_equal(first, second);
 }
 
 /* What must differ between two sessions does, though both come from one process: the identity is read, and made, by the child. */
@@ -213,7 +225,7 @@ static void what_is_taken_back_is_not_touched(void **state)
 	close(o.client);
 	close(o.smtpd);
 	assert_int_equal(end(&t), 1);
-	assert_string_equal(t.s.said, "");
+	assert_null(strstr(t.s.said, "accept peer="));
 }
 
 static void a_session_ends_with_who_handed_it_over(void **state)
