@@ -161,6 +161,7 @@ struct sotto_serving *sotto_serving_open(const struct sotto_policyd *p)
 		sotto_serving_close(s);
 		return NULL;
 	}
+	(void)unlink(s->path);	/* of a daemon that was killed */
 	begin(s);
 	return s;
 }
