@@ -24,7 +24,8 @@ struct one {
 	struct sotto_sessions *s;
 	struct sotto_domain *domain;
 	void *connection;	/* NULL: it has been given, or has failed */
-	struct event *said;	/* until it is given with a limit in time */
+	struct event *said;
+	struct event *late;	/* the limit in time, until it is given; libevent has one of a persistent event's own begin anew with each octet */
 	pid_t pid;
 	int ready;
 };
@@ -43,6 +44,8 @@ static void forget(struct one *one)
 {
 	if (one->said != NULL)
 		event_free(one->said);
+	if (one->late != NULL)
+		event_free(one->late);
 	close(one->ready);
 	free(one);
 }
@@ -57,6 +60,7 @@ static void fail(struct one *one, const char *why)
 	one->connection = NULL;
 	(void)kill(one->pid, SIGKILL);
 	(void)event_del(one->said);
+	(void)event_del(one->late);
 	one->s->hooks.failed(one->s->hooks.arg, connection, why);
 }
 
@@ -70,8 +74,7 @@ static void give(struct one *one)
 		return;
 	}
 	one->connection = NULL;
-	(void)event_del(one->said);
-	(void)event_add(one->said, NULL);
+	(void)event_del(one->late);
 	one->s->hooks.given(one->s->hooks.arg, connection);
 }
 
@@ -89,6 +92,13 @@ static void hear(struct one *one, char octet)
 		hooks->told(hooks->arg, one->domain, octet == SOTTO_READY_YES ? SOTTO_DOMAIN_YES : SOTTO_DOMAIN_NO);
 }
 
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	fail(arg, "it was not ready in time");
+}
+
 /* Its end of the socket is closed when it has ended, and not before. */
 static void on_said(evutil_socket_t fd, short what, void *arg)
 {
@@ -96,10 +106,7 @@ static void on_said(evutil_socket_t fd, short what, void *arg)
 	char octet;
 	ssize_t n;
 
-	if ((what & EV_TIMEOUT) != 0) {
-		fail(one, "it was not ready in time");
-		return;
-	}
+	(void)what;
 	while ((n = recv(fd, &octet, 1, MSG_DONTWAIT)) == 1)
 		hear(one, octet);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -262,7 +269,8 @@ static struct one *new_one(struct sotto_sessions *s, int *theirs)
 	one->ready = pair[0];
 	*theirs = pair[1];
 	one->said = event_new(s->p->base, pair[0], EV_READ | EV_PERSIST, on_said, one);
-	if (one->said != NULL && event_add(one->said, &limit) == 0)
+	one->late = evtimer_new(s->p->base, on_late, one);
+	if (one->said != NULL && one->late != NULL && event_add(one->said, NULL) == 0 && event_add(one->late, &limit) == 0)
 		return one;
 	forget(one);
 	close(pair[1]);

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from .kernel_log import KernelLog
 from .lab import Lab
 from .middle import Middle
 from .paths import STAGED, Missing
@@ -142,10 +143,18 @@ def needs_sotto(sealing):
         pytest.skip("a run without Sotto")
 
 
+@pytest.fixture(scope="session")
+def kernel_log():
+    made = KernelLog()
+    yield made
+    made.close()
+
+
 @pytest.fixture(autouse=True)
-def tidy(lab):
-    """After each test: Exim had no reason to panic; queues, mailboxes, and what hosts remember of each other are empty."""
+def tidy(lab, kernel_log):
+    """After each test: nothing of ours has crashed, Exim had no reason to panic; queues, mailboxes, and what hosts remember of each other are empty."""
     yield
+    crashes = kernel_log.crashes()
     panic = {server.name: server.host.read("/var/log/exim4/paniclog").decode(errors="replace") for server in lab.servers.values()}
     for server in lab.servers.values():
         server.clear_queue()
@@ -154,6 +163,7 @@ def tidy(lab):
         server.host.path("/var/log/exim4/paniclog").unlink(missing_ok=True)
         server.forget_hosts()
     assert not any(panic.values()), panic
+    assert not crashes, crashes
 
 
 # ---- Postfix: hosts of the same lab, started where a test first wants one ----

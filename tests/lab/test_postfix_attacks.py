@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: ISC
 """The attacks of test_attacks.py, where our mail server is Postfix."""
 
+import contextlib
+
 import pytest
 
 from .test_attacks import (PLACES, in_the_middle, test_commands_behind_a_refused_hello, test_commands_behind_the_hello,    # noqa: F401 (fixtures, tests)
                            test_endless_refusals, test_injection_in_the_middle, test_odd_greetings, test_smuggling, test_switch_in_a_batch)
 
 # pylint: disable=unused-argument
+
+
+@pytest.fixture(scope="module", autouse=True)
+def impatient(postfixes):
+    """Of a record that stays unfinished a mail server waits for the rest as long as for any reply."""
+    with contextlib.ExitStack() as stack:
+        for name in ("f", "g"):
+            stack.enter_context(postfixes[name].configured(smtp_mail_timeout="5s"))
+        yield
 
 
 @pytest.fixture

@@ -414,6 +414,25 @@ static void one_that_never_is_ready_is_killed_and_nobody_has_touched_the_connect
 	}
 }
 
+/* The limit is one for becoming ready: another session that runs into it tells when that time is over. */
+static void one_that_was_ready_and_has_told_has_all_the_time_it_needs(void **state)
+{
+	const struct sotto_domain *d = sotto_domains_get(p.domains, "example.org", 11);
+	int first = connect_for("example.org"), late;
+
+	(void)state;
+	assert_memory_equal(greeting(first), "220 ", 4);
+	assert_int_equal(write(first, "+", 1), 1);
+	while (d->state.offer != SOTTO_DOMAIN_YES)
+		turn();
+	late = connect_for("hangs.example");
+	assert_memory_equal(greeting(late), "421 ", 4);
+	assert_false(readable(first, 50));
+	assert_int_equal(children(), 1);
+	close(late);
+	close(first);
+}
+
 /* Whoever is not ready when we go has the connection to itself. */
 static void one_that_is_not_ready_yet_goes_on_without_us(void **state)
 {
@@ -549,6 +568,7 @@ int main(int argc, char **argv)
 		test(what_a_file_says_is_heard_too),
 		test(one_that_never_is_ready_is_killed_and_nobody_has_touched_the_connection),
 		test(one_that_is_not_ready_yet_goes_on_without_us),
+		test(one_that_was_ready_and_has_told_has_all_the_time_it_needs),
 		test(without_descriptors_it_is_421_and_not_silence),
 		test(when_the_first_ends_without_a_word_the_next_one_asks),
 		test(other_domains_are_not_held_up),
