@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,7 +83,6 @@ static void become_child(struct sotto_served *s, char *program)
 	ssize_t n;
 
 	(void)prctl(PR_SET_NAME, "sotto-session", 0, 0, 0);
-	(void)signal(SIGCHLD, SIG_DFL);
 	n = is_ours(s->starter) ? receive(s, fds) : -1;
 	ready = n > 0 ? fcntl(s->starter, F_DUPFD_CLOEXEC, 0) : -1;
 	if (ready < 0 || make_words(s, program, (size_t)n, fds[0], fds[1], ready) != 0)
@@ -110,6 +110,20 @@ static bool answer(int daemon)
 	if (n > 0)
 		return send(daemon, octets, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
 	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/*
+ * False: a child has crashed. Children have our layout of memory, and our stack's canary; one that gropes for it with a crash at each try gets another
+ * one for the next, as with programs that are executed.
+ */
+static bool reap(void)
+{
+	int status;
+
+	while (waitpid(-1, &status, WNOHANG) > 0)
+		if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM)
+			return false;
+	return true;
 }
 
 /* True in the child. */
@@ -148,12 +162,11 @@ int sotto_serve(struct sotto_served *s, int argc, char *argv[])
 		return USAGE;
 	}
 	(void)prctl(PR_SET_NAME, "sotto-serving", 0, 0, 0);
-	(void)signal(SIGCHLD, SIG_IGN);
 	warm_up();
 	for (;;) {
 		if (poll(at, 2, -1) < 0 && errno != EINTR)
 			return OVER;
-		if (at[1].revents != 0 && !answer(at[1].fd))
+		if (!reap() || (at[1].revents != 0 && !answer(at[1].fd)))
 			return OVER;
 		if (at[0].revents == 0 || !serve_one(s, at[0].fd))
 			continue;

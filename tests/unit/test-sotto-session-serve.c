@@ -142,6 +142,35 @@ static int pid_of_line(const char *said, const char **at)
 	return atoi(number);
 }
 
+static pid_t pid_in_file(const struct stage *t, const struct one *o)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char path[256], line[128];
+	int pid = 0;
+	FILE *f;
+
+	assert_int_equal(getsockname(o->client, (struct sockaddr *)&from, &len), 0);
+	(void)snprintf(path, sizeof(path), "%s/127.0.0.1:%u", t->lab.run, (unsigned)ntohs(from.sin_port));
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "pid ", 4) == 0)
+			pid = atoi(line + 4);
+	(void)fclose(f);
+	assert_true(pid > 1);
+	return pid;
+}
+
+static void expect_gone(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char octet;
+
+	assert_int_equal(poll(&p, 1, PATIENCE), 1);
+	assert_true(recv(fd, &octet, 1, 0) <= 0);
+}
+
 static int files_of_sessions(const struct stage *t)
 {
 	return (int)files_in(t->lab.run);
@@ -211,6 +240,35 @@ static void sessions_outlive_the_process_that_forked_them(void **state)
 	tear_down(&t.lab);
 }
 
+/* Who could try again and again with the same layout of memory would find out what it is. */
+static void a_session_that_crashes_ends_what_forked_it_and_no_other_session(void **state)
+{
+	struct stage t;
+	struct one a, b;
+	const char *at;
+	char octet;
+
+	(void)state;
+	begin(&t);
+	open_one(&t, &a);
+	open_one(&t, &b);
+	/* its number stands in its file */
+	assert_int_equal(kill(pid_in_file(&t, &a), SIGSEGV), 0);
+	expect_gone(a.client);
+	/* it looks whenever it is asked; a process has ended a moment after its connections have */
+	while (send(t.daemon, "?", 1, MSG_NOSIGNAL) == 1 && recv(t.daemon, &octet, 1, 0) == 1)
+		;
+	close_one(&b);
+	close(a.client);
+	close(a.smtpd);
+	close(a.hand);
+	listen_to(&t.s, NULL);
+	(void)pid_of_line(t.s.said, &at);
+	assert_int_equal(ended(&t.s), 1);
+	close(t.daemon);
+	tear_down(&t.lab);
+}
+
 static void what_is_taken_back_is_not_touched(void **state)
 {
 	struct stage t;
@@ -231,14 +289,13 @@ static void what_is_taken_back_is_not_touched(void **state)
 static void a_session_ends_with_who_handed_it_over(void **state)
 {
 	struct stage t;
-	char octet;
 	struct one o;
 
 	(void)state;
 	begin(&t);
 	open_one(&t, &o);
 	close(o.hand);
-	assert_true(recv(o.client, &octet, 1, 0) <= 0);	/* lost, not ended */
+	expect_gone(o.client);	/* lost, not ended */
 	close(o.client);
 	close(o.smtpd);
 	assert_int_equal(end(&t), 1);
@@ -297,6 +354,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(each_connection_is_a_session_in_a_process_of_its_own),
 		cmocka_unit_test(nothing_is_known_before_the_fork),
 		cmocka_unit_test(sessions_outlive_the_process_that_forked_them),
+		cmocka_unit_test(a_session_that_crashes_ends_what_forked_it_and_no_other_session),
 		cmocka_unit_test(what_is_taken_back_is_not_touched),
 		cmocka_unit_test(a_session_ends_with_who_handed_it_over),
 		cmocka_unit_test(what_is_handed_over_wrongly_is_an_end_and_nothing_else),
