@@ -135,6 +135,14 @@ int sotto_adapter_run(const struct sotto_adapter *a, const char *word, const cha
 	return rc == 0 ? end_of(pid) : -1;
 }
 
+const char *sotto_adapter_words(const struct sotto_adapter *a, const char *said)
+{
+	const char *name = strrchr(a->script, '/') + 1;
+	size_t len = strlen(name);
+
+	return strncmp(said, name, len) == 0 && strncmp(said + len, ": ", 2) == 0 ? said + len + 2 : said;
+}
+
 enum sotto_hooks sotto_adapter_hooks(const struct sotto_adapter *a, char said[SOTTO_ADAPTER_SAID])
 {
 	int code = geteuid() == 0 ? sotto_adapter_run(a, "status", NULL, said) : -1;

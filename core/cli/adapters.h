@@ -35,6 +35,9 @@ enum sotto_hooks { SOTTO_HOOKS_ON, SOTTO_HOOKS_OFF, SOTTO_HOOKS_DRIFTED, SOTTO_H
 /* Runs the script with these words and without a shell; what it says to stdout and stderr goes to said. Its exit code, or -1. */
 int sotto_adapter_run(const struct sotto_adapter *a, const char *word, const char *other, char said[SOTTO_ADAPTER_SAID]);
 
+/* What it said, without its own name in front. */
+const char *sotto_adapter_words(const struct sotto_adapter *a, const char *said);
+
 /* said: what is wrong, a line each; "" with ON and OFF. Only root is told. */
 enum sotto_hooks sotto_adapter_hooks(const struct sotto_adapter *a, char said[SOTTO_ADAPTER_SAID]);
 

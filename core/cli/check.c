@@ -92,6 +92,21 @@ static void judge_hooks(json_t *list, const struct sotto_adapter *a, enum sotto_
 		sotto_finding(list, SOTTO_CLI_CRITICAL, a->name, "mend that, and check again", "%s cannot be asked: %s", a->title, said);
 }
 
+/* The script's own words. Of a daemon of ours that is away, check_daemon() tells. */
+static void judge_outgoing(json_t *list, const struct sotto_adapter *a)
+{
+	char said[SOTTO_ADAPTER_SAID];
+	int code = sotto_adapter_run(a, "outgoing", NULL, said);
+	const char *words = sotto_adapter_words(a, said);
+
+	if (code == 0 && said[0] == '\0')
+		sotto_finding(list, SOTTO_CLI_OK, "outgoing", "", "mail that goes out can be sealed");
+	else if (code == 0)
+		sotto_finding(list, SOTTO_CLI_WARNING, "outgoing", "change that setting, or leave it: mail goes as without Sotto", "%s", words);
+	else if (a->unit == NULL)
+		sotto_finding(list, SOTTO_CLI_CRITICAL, "outgoing", "mend that, and check again", "%s", words);
+}
+
 void sotto_check_servers(json_t *list, json_t *hooks)
 {
 	char said[SOTTO_ADAPTER_SAID];
@@ -105,9 +120,13 @@ void sotto_check_servers(json_t *list, json_t *hooks)
 		found = sotto_adapter_hooks(a, said);
 		(void)json_object_set_new(hooks, a->name, json_string(sotto_hooks_words[found]));
 		judge_hooks(list, a, found, said);
+		if (found == SOTTO_HOOKS_ON)
+			judge_outgoing(list, a);
 		if (found == SOTTO_HOOKS_ON || found == SOTTO_HOOKS_DRIFTED)
 			sotto_check_firewall(list, a);
 	}
+	if (geteuid() == 0)
+		sotto_check_running(list);
 	if (json_object_size(hooks) == 0)
 		sotto_finding(list, SOTTO_CLI_CRITICAL, "mail server", "install exim4-sotto, postfix-sotto or opensmtpd-filter-sotto",
 			      "there is no mail server here that Sotto is installed for");

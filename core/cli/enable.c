@@ -23,6 +23,7 @@
 
 #define LISTEN_MS 10000	/* for the mail server to listen again */
 #define PAUSE_MS 200
+#define NOT_YET 5	/* a script's end */
 
 /* What became of the test session. */
 enum tried { TRIED_SEALED, TRIED_NOT, TRIED_NOBODY };
@@ -129,13 +130,11 @@ static int note_off(const struct sotto_cli *cli, void *arg)
 /* What the script warns of although it did what it was to do: lines that begin with its name. */
 static void script_warnings(json_t *warnings, const struct sotto_adapter *a, char *said)
 {
-	const char *name = strrchr(a->script, '/') + 1;
-	size_t len = strlen(name);
 	char *save = NULL;
 
 	for (char *line = strtok_r(said, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-		if (strncmp(line, name, len) == 0 && strncmp(line + len, ": ", 2) == 0)
-			sotto_finding(warnings, SOTTO_CLI_WARNING, a->name, "", "%s", line + len + 2);
+		if (sotto_adapter_words(a, line) != line)
+			sotto_finding(warnings, SOTTO_CLI_WARNING, a->name, "", "%s", sotto_adapter_words(a, line));
 }
 
 static void show_warnings(const json_t *warnings)
@@ -206,12 +205,54 @@ static int run_script(struct switching *w, const char *what)
 	return SOTTO_CLI_CRITICAL;
 }
 
-static int take_back(struct switching *w)
+/* What goes out: the script says whether it can be sealed, or may be in a moment. */
+static bool goes_out(const struct switching *w, char said[SOTTO_ADAPTER_SAID])
 {
+	int64_t until = sotto_now_ms() + LISTEN_MS;
+	int code = sotto_adapter_run(w->a, "outgoing", NULL, said);
+
+	while (code == NOT_YET && sotto_now_ms() < until) {
+		(void)usleep(PAUSE_MS * 1000);
+		code = sotto_adapter_run(w->a, "outgoing", NULL, said);
+	}
+	if (code == 0)
+		script_warnings(w->warnings, w->a, said);
+	return code == 0;
+}
+
+/* why: a sentence without its end. */
+static int take_back(const struct sotto_cli *cli, struct switching *w, const char *why)
+{
+	if (!w->changed) {
+		(void)sotto_cli_fail("Sotto was switched on already. %s; have the mail server reload its configuration, if it has not since; see `sotto check`, and "
+				     "the mail log", why);
+		return SOTTO_CLI_CRITICAL;
+	}
+	(void)sotto_as_owner(cli, note_off, NULL);
 	show_warnings(w->warnings);
-	(void)sotto_cli_fail("%s answers, and does not seal: it is switched off again; see `sotto check`, and the mail log", w->a->title);
+	(void)sotto_cli_fail("%s: it is switched off again; see `sotto check`, and the mail log", why);
 	(void)run_script(w, "disable");
 	return SOTTO_CLI_CRITICAL;
+}
+
+/* Both ways, as far as there is somebody to answer. */
+static int tried(const struct sotto_cli *cli, struct switching *w)
+{
+	char said[SOTTO_ADAPTER_SAID], why[SOTTO_ADAPTER_SAID + 64];
+	int rc = sotto_as_owner(cli, try_it, NULL);
+
+	if (rc != TRIED_SEALED && rc != TRIED_NOBODY) {
+		(void)snprintf(why, sizeof(why), "%s answers, and does not seal", w->a->title);
+		return take_back(cli, w, why);
+	}
+	if (!goes_out(w, said)) {
+		(void)snprintf(why, sizeof(why), "Mail that goes out is not sealed (%s)", sotto_adapter_words(w->a, said));
+		return take_back(cli, w, why);
+	}
+	if (rc == TRIED_NOBODY)
+		return finish(cli, w, "on", "none", "Sotto is switched on. No mail server answers at an address of this host, so it was not tried.");
+	return finish(cli, w, "on", "sealed", w->changed ? "Sotto is switched on, and works: a session of our own was sealed." :
+							   "Sotto was switched on already, and works: a session of our own was sealed.");
 }
 
 static int enable(const struct sotto_cli *cli, struct switching *w)
@@ -227,19 +268,7 @@ static int enable(const struct sotto_cli *cli, struct switching *w)
 	(void)sotto_as_owner(cli, note_on, NULL);
 	if (!seals(cli))
 		return finish(cli, w, "on", "none", "Sotto is switched on; sotto.conf says that nothing is to be sealed, so that was not tried.");
-	rc = sotto_as_owner(cli, try_it, NULL);
-	if (rc == TRIED_SEALED)
-		return finish(cli, w, "on", "sealed", w->changed ? "Sotto is switched on, and works: a session of our own was sealed." :
-								   "Sotto was switched on already, and works: a session of our own was sealed.");
-	if (rc == TRIED_NOBODY)
-		return finish(cli, w, "on", "none", "Sotto is switched on. No mail server answers at an address of this host, so it was not tried.");
-	if (w->changed) {
-		(void)sotto_as_owner(cli, note_off, NULL);
-		return take_back(w);
-	}
-	(void)sotto_cli_fail("Sotto was switched on already, and a session of our own was not sealed; have the mail server reload its "
-			     "configuration, if it has not since; see `sotto check`, and the mail log");
-	return SOTTO_CLI_CRITICAL;
+	return tried(cli, w);
 }
 
 static int disable(const struct sotto_cli *cli, struct switching *w)

@@ -29,6 +29,9 @@ void sotto_check_settings(const struct sotto_cli *cli, json_t *list);
 void sotto_check_files(const struct sotto_cli *cli, json_t *list, const json_t *hooks);
 void sotto_check_host(const struct sotto_cli *cli, json_t *list);
 
+/* Programs of ours that run since before an upgrade. As root. */
+void sotto_check_running(json_t *list);
+
 /* One where the firewall decides by user, and does not know the one that connections to other mail servers are made as. As root. */
 void sotto_check_firewall(json_t *list, const struct sotto_adapter *a);
 

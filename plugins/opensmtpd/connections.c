@@ -158,6 +158,7 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 	struct sotto_worker *w = arg;
 
 	(void)what;
+	sotto_worker_look(w);
 	for (unsigned i = 0; i < AT_ONCE && !w->ending; i++) {
 		int fd;
 

@@ -22,3 +22,4 @@ install-opensmtpd-filter:
 # ---- tests: the program itself -----------------------------------------------------------------------------
 
 $(B)/tests/test-opensmtpd-filter: | $(B)/bin/filter-sotto
+$(B)/tests/test-opensmtpd-protocol: WITH = plugins/opensmtpd/protocol.c

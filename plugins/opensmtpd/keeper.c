@@ -139,12 +139,15 @@ static void crashed(struct sotto_keeper *k)
 	start_passer(k);
 }
 
+static int64_t worker_due(struct sotto_keeper *k, int64_t now);
+
 static void start_worker(struct sotto_keeper *k)
 {
 	pid_t pid;
 
 	k->again = 0;
 	k->ready = false;
+	k->alive = 0;
 	k->started = sotto_now_ms();
 	close_end(&k->talk);
 	pid = start(k, &k->talk, become_worker);
@@ -156,6 +159,26 @@ static void start_worker(struct sotto_keeper *k)
 	crashed(k);
 }
 
+/*
+ * Its loop stands still: by a disk that hangs, or stopped. Its sessions are lost, those to come are not; one that cannot even be killed
+ * is left behind. We have been standing still ourselves, and so everybody has: it has another chance.
+ */
+static int64_t stuck_due(struct sotto_keeper *k, int64_t now)
+{
+	if (k->alive == 0)
+		return INT64_MAX;
+	if (now - k->ticked > SOTTO_STUCK_MS / 2)
+		k->alive = now;
+	k->ticked = now;
+	if (now - k->alive < SOTTO_STUCK_MS)
+		return now + SOTTO_STUCK_MS / 8;
+	sotto_log(LOG_ERR, "the worker has not said for %d s that it lives: another one takes its place", SOTTO_STUCK_MS / 1000);
+	(void)kill(k->worker, SIGKILL);
+	k->worker = 0;
+	start_worker(k);
+	return worker_due(k, now);
+}
+
 static int64_t worker_due(struct sotto_keeper *k, int64_t now)
 {
 	if (k->worker == 0 && k->again != 0 && now >= k->again)
@@ -163,7 +186,7 @@ static int64_t worker_due(struct sotto_keeper *k, int64_t now)
 	if (k->worker == 0)
 		return k->again;
 	if (k->ready)
-		return INT64_MAX;
+		return stuck_due(k, now);
 	if (now < k->started + SOTTO_READY_MS)
 		return k->started + SOTTO_READY_MS;
 	(void)kill(k->worker, SIGKILL);		/* its end is heard of */
@@ -256,9 +279,12 @@ size_t sotto_keeper_hear(struct sotto_keeper *k, char *out, size_t size)
 	if (n <= 0)
 		return 0;
 	out[n] = '\0';
-	if (strcmp(out, "ready") != 0)
+	if (strcmp(out, SOTTO_WORKER_ALIVE) == 0)
+		k->alive = k->ticked = sotto_now_ms();
+	else if (strcmp(out, "ready") == 0)
+		hear_ready(k);
+	else
 		return (size_t)n;
-	hear_ready(k);
 	return sotto_keeper_hear(k, out, size);
 }
 

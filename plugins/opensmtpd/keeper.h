@@ -5,7 +5,7 @@
  * a worker that was ready. libc only, no heap.
  *
  * The worker has the listeners from descriptor 4 on, and on descriptor 3 one end of a socket (SOCK_SEQPACKET): there it gets smtpd's lines,
- * and says "ready" once, and "SESSION|TOKEN" for each request that may go on. The end of that socket means that the parent has let go of
+ * and says "ready" once, "alive" each second, and "SESSION|TOKEN" for each request that may go on. The end of that socket means that the parent has let go of
  * it: it stops listening at once, and ends when its last session does.
  */
 #ifndef SOTTO_OPENSMTPD_KEEPER_H
@@ -21,11 +21,13 @@
 
 #define SOTTO_AGAIN_MS 20	/* from a worker's end to the next one's start */
 #define SOTTO_READY_MS 5000	/* for a new one to be ready; then it counts as crashed */
+#define SOTTO_STUCK_MS 8000	/* one that has said that it lives, and does not any more for so long, is killed */
 #define SOTTO_CALM_MS 10000	/* a worker that has lived so long has not crashed in a row with those before it */
 #define SOTTO_CRASHES 3
 #define SOTTO_PASS_MS 60000	/* then for so long we only pass through */
 #define SOTTO_PASS_AGAIN_MS 500	/* where even that does not live */
 
+#define SOTTO_WORKER_ALIVE "alive"
 #define SOTTO_WORKER_TALK 3
 #define SOTTO_WORKER_FIRST 4
 
@@ -40,6 +42,7 @@ struct sotto_keeper {
 	bool ready;
 	unsigned crashes;
 	int64_t started, again;		/* again: when the next one is to be started, 0: it isn't */
+	int64_t alive, ticked;		/* when the worker last said so, 0: never; when we last looked */
 	int64_t pass_again;		/* the same for the child that passes through */
 };
 
@@ -58,7 +61,7 @@ void sotto_keeper_renew(struct sotto_keeper *k);
 bool sotto_keeper_tell(const struct sotto_keeper *k, const char *line, size_t len);
 
 /*
- * The next thing that the worker says, NUL-terminated; 0: nothing; its length otherwise. "ready" is not told. Its end is heard by
+ * The next thing that the worker says, NUL-terminated; 0: nothing; its length otherwise. "ready" and "alive" are not told. Its end is heard by
  * sotto_keeper_ended.
  */
 size_t sotto_keeper_hear(struct sotto_keeper *k, char *out, size_t size);

@@ -39,6 +39,37 @@ static bool recall(const struct sotto_worker *w, const char *domain, struct sott
 	return sotto_route_load(w->state, domain, r) == 0;
 }
 
+/* ---- claims that could not be written: for as long as this process lives, the latest ones ---- */
+
+#define CLAIMS 256
+
+static struct {
+	unsigned next;
+	char domain[CLAIMS][SOTTO_FILE_NAME];
+} claims;
+
+static void keep_claim(const char *domain)
+{
+	for (unsigned i = 0; i < CLAIMS; i++)
+		if (strcmp(claims.domain[i], domain) == 0)
+			return;
+	(void)snprintf(claims.domain[claims.next++ % CLAIMS], SOTTO_FILE_NAME, "%s", domain);
+}
+
+bool sotto_known_hop(const struct sotto_worker *w, struct in_addr address, char *domain, size_t len)
+{
+	if (sotto_hop_domain(w->hop_dir, address, domain, len) == 0)
+		return true;
+	for (unsigned i = 0; i < CLAIMS; i++)
+		if (claims.domain[i][0] != '\0' && sotto_hop_address(claims.domain[i]).s_addr == address.s_addr) {
+			sotto_known_claim(w, claims.domain[i]);		/* the disk may be well again */
+			return snprintf(domain, len, "%s", claims.domain[i]) < (int)len;
+		}
+	return false;
+}
+
+/* ---- routes ---- */
+
 /* One that says nothing yet. False: there can be none (no domain; another one has its address). */
 static bool begin(const struct sotto_worker *w, const char *domain, struct sotto_route *r)
 {
@@ -48,8 +79,10 @@ static bool begin(const struct sotto_worker *w, const char *domain, struct sotto
 	rc = sotto_name_of_domain(r->domain, domain);
 	if (rc == 0)
 		rc = sotto_hop_claim(w->hop_dir, r->domain, &r->hop);
-	if (rc != 0 && rc != -EADDRINUSE && rc != -EINVAL)
+	if (rc != 0 && rc != -EADDRINUSE && rc != -EINVAL) {
+		keep_claim(r->domain);
 		complain(w, rc);
+	}
 	return rc == 0;
 }
 

@@ -70,7 +70,7 @@ static bool find_domain(const struct sotto_worker *w, int fd, char *domain, size
 	socklen_t to_len = sizeof(to);
 
 	return getsockname(fd, (struct sockaddr *)&to, &to_len) == 0 && sotto_hop_is((const struct sockaddr *)&to) &&
-	       sotto_hop_domain(w->hop_dir, to.sin_addr, domain, len) == 0;
+	       sotto_known_hop(w, to.sin_addr, domain, len);
 }
 
 static void dial(struct sotto_one *o)

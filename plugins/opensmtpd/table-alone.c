@@ -12,16 +12,16 @@
 
 void sotto_table_paths(struct sotto_table *t, char *text)
 {
-	const char *part[3] = { SOTTO_STATE_DIR, SOTTO_CONF_DIR "/sotto.conf", SOTTO_RUN_DIR };
+	const char *part[4] = { SOTTO_STATE_DIR, SOTTO_CONF_DIR "/sotto.conf", SOTTO_RUN_DIR, SOTTO_LIBEXEC_DIR "/sotto-table" };
 	char copy[sizeof(t->conf_dir)];
 
-	for (unsigned i = 0; i < 3 && text != NULL; i++) {
+	for (unsigned i = 0; i < 4 && text != NULL; i++) {
 		char *one = strsep(&text, ":");
 
 		if (one[0] != '\0')
 			part[i] = one;
 	}
-	*t = (struct sotto_table){ .state = part[0], .conf = part[1], .run = part[2], .port = SOTTO_HOP_PORT };
+	*t = (struct sotto_table){ .state = part[0], .conf = part[1], .run = part[2], .judge = part[3], .port = SOTTO_HOP_PORT };
 	(void)snprintf(copy, sizeof(copy), "%s", t->conf);
 	(void)snprintf(t->conf_dir, sizeof(t->conf_dir), "%s", dirname(copy));
 }
@@ -41,6 +41,12 @@ bool sotto_table_match_alone(const struct sotto_table *t, const char *domain)
 	return sotto_name_of_domain(name, domain) == 0 && sotto_table_listed(t, "require", name);
 }
 
+bool sotto_table_relay_nowhere(const struct sotto_table *t, char url[SOTTO_TABLE_URL])
+{
+	(void)snprintf(url, SOTTO_TABLE_URL, "smtp://" SOTTO_TABLE_NOWHERE ":%u", (unsigned)t->port);
+	return true;
+}
+
 bool sotto_table_relay_alone(const struct sotto_table *t, const char *domain, char url[SOTTO_TABLE_URL])
 {
 	char name[SOTTO_FILE_NAME];
@@ -49,8 +55,7 @@ bool sotto_table_relay_alone(const struct sotto_table *t, const char *domain, ch
 	if (sotto_name_of_domain(name, domain) != 0)
 		return false;
 	if (sotto_table_listed(t, "require", name) || sotto_route_load(t->state, name, &r) != 0 || r.host[0] == '\0')
-		(void)snprintf(url, SOTTO_TABLE_URL, "smtp://" SOTTO_TABLE_NOWHERE ":%u", (unsigned)t->port);
-	else
-		(void)snprintf(url, SOTTO_TABLE_URL, "smtp://%s", r.host);
+		return sotto_table_relay_nowhere(t, url);
+	(void)snprintf(url, SOTTO_TABLE_URL, "smtp://%s", r.host);
 	return true;
 }

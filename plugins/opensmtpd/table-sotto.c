@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * table-sotto, see opensmtpd-sotto(7): what smtpd starts as a table's backend. smtpd ends when it does, and waits for each answer, so that this
- * process only talks (table-talk.h): a child judges (table.h), and is started again where it ends or is too slow; what it owes is answered
- * without it.
+ * process only talks (table-talk.h), and takes no library but libc: a child judges (table-judge.c), and is started again where it ends or is
+ * too slow; what it owes is answered without it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/runtime/deadline.h"
+#include "core/runtime/default-signals.h"
 #include "core/runtime/log.h"
+#include "plugins/opensmtpd/table-judge.h"
 #include "plugins/opensmtpd/table-talk.h"
 #include "plugins/opensmtpd/table.h"
 
@@ -25,18 +26,9 @@
 #define ANSWER_MS 200		/* for the child; smtpd stands still meanwhile */
 #define REST_MS 1000		/* after one that was too slow, or ended, the next one is started */
 
-struct question {
-	bool relay;
-	char key[sizeof(((struct sotto_table_request *)NULL)->key)];
-};
-
-struct answer {
-	bool found;
-	char value[SOTTO_TABLE_URL];
-};
-
 static struct {
 	struct sotto_table table;
+	char words[1024];		/* what smtpd.conf says, for the child */
 	pid_t child;			/* 0: there is none */
 	int talk;			/* our end of a socket to it */
 	int64_t rest_until;
@@ -44,19 +36,18 @@ static struct {
 
 /* ---- the child ---- */
 
-_Noreturn static void judge(int talk)
+_Noreturn static void become_judge(int talk)
 {
-	struct question q;
-	struct answer a;
+	static char name[] = "sotto-table";
+	char *const argv[] = { name, all.words, NULL };
+	char *const environment[] = { NULL };
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (recv(talk, &q, sizeof(q), 0) == (ssize_t)sizeof(q)) {
-		memset(&a, 0, sizeof(a));
-		a.found = q.relay ? sotto_table_relay(&all.table, q.key, a.value) : sotto_table_match(&all.table, q.key, (int64_t)time(NULL));
-		if (send(talk, &a, sizeof(a), MSG_NOSIGNAL) != (ssize_t)sizeof(a))
-			break;
-	}
-	_exit(0);
+	close(SMTPD);
+	sotto_default_signals();
+	/* dup2 of a descriptor to itself leaves it to be closed */
+	if (talk == SOTTO_JUDGE_TALK ? fcntl(talk, F_SETFD, 0) == 0 : dup2(talk, SOTTO_JUDGE_TALK) >= 0)
+		(void)execve(all.table.judge, argv, environment);
+	_exit(127);
 }
 
 static void start_child(void)
@@ -67,11 +58,8 @@ static void start_child(void)
 		return;
 	all.rest_until = sotto_now_ms() + REST_MS;
 	all.child = fork();
-	if (all.child == 0) {
-		close(SMTPD);
-		close(pair[0]);
-		judge(pair[1]);
-	}
+	if (all.child == 0)
+		become_judge(pair[1]);
 	close(pair[1]);
 	all.talk = pair[0];
 	if (all.child > 0)
@@ -92,11 +80,13 @@ static void end_child(const char *why)
 	all.child = 0;
 }
 
-static bool ask_child(const struct question *q, struct answer *a)
+static bool ask_child(const struct sotto_table_question *q, struct sotto_table_answer *a)
 {
 	int64_t deadline = sotto_now_ms() + ANSWER_MS;
+	int status;
 
-	(void)waitpid(-1, NULL, WNOHANG);	/* an earlier one */
+	while (waitpid(-1, &status, WNOHANG) > 0)	/* earlier ones; the one that there is shows by its socket */
+		;
 	if (all.child == 0)
 		start_child();
 	if (all.child == 0)
@@ -115,16 +105,44 @@ static bool ask_child(const struct question *q, struct answer *a)
 
 /* ---- smtpd ---- */
 
-static void answer_alone(const struct question *q, struct answer *a)
+/* To be judged by files that may be on a disk which hangs: in a process of its own, which is not waited for either. */
+static bool relay_in_time(const char *key, char url[SOTTO_TABLE_URL])
+{
+	int64_t deadline = sotto_now_ms() + ANSWER_MS;
+	int pair[2];
+	pid_t pid;
+	bool known;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return false;
+	pid = fork();
+	if (pid == 0) {
+		char found[SOTTO_TABLE_URL] = "";
+
+		(void)sotto_table_relay_alone(&all.table, key, found);
+		_exit(send(pair[1], found, sizeof(found), MSG_NOSIGNAL) != (ssize_t)sizeof(found));
+	}
+	close(pair[1]);
+	known = pid > 0 && sotto_wait_fd(pair[0], POLLIN, deadline) == 0 && recv(pair[0], url, SOTTO_TABLE_URL, MSG_DONTWAIT) == SOTTO_TABLE_URL;
+	close(pair[0]);
+	if (pid > 0)
+		(void)kill(pid, SIGKILL);
+	return known && url[0] != '\0';
+}
+
+static void answer_alone(const struct sotto_table_question *q, struct sotto_table_answer *a)
 {
 	memset(a, 0, sizeof(*a));
-	a->found = q->relay ? sotto_table_relay_alone(&all.table, q->key, a->value) : sotto_table_match_alone(&all.table, q->key);
+	if (!q->relay)
+		a->found = sotto_table_match_alone(&all.table, q->key);
+	else
+		a->found = relay_in_time(q->key, a->value) || sotto_table_relay_nowhere(&all.table, a->value);
 }
 
 /* What the key stands for; NULL: nothing. */
-static const char *find(const struct sotto_table_request *r, struct answer *a)
+static const char *find(const struct sotto_table_request *r, struct sotto_table_answer *a)
 {
-	struct question q = { .relay = r->relay };
+	struct sotto_table_question q = { .relay = r->relay };
 
 	if (!r->known || r->key[0] == '\0' || (r->ask != SOTTO_TABLE_CHECK && r->ask != SOTTO_TABLE_LOOKUP))
 		return NULL;
@@ -141,7 +159,7 @@ static const char *find(const struct sotto_table_request *r, struct answer *a)
 static int answer(const struct sotto_table_request *r)
 {
 	uint8_t out[SOTTO_TABLE_OUT];
-	struct answer a;
+	struct sotto_table_answer a;
 	size_t n = sotto_table_write(out, r, find(r, &a)), at = 0;
 
 	while (at < n) {
@@ -190,6 +208,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	sotto_log_open("sotto-table", false);
+	(void)snprintf(all.words, sizeof(all.words), "%s", argc > 1 ? argv[1] : "");
 	sotto_table_paths(&all.table, argc > 1 ? argv[1] : NULL);
 	for (;;) {
 		ssize_t n = read(SMTPD, in + have, sizeof(in) - have);

@@ -19,11 +19,12 @@
 
 struct sotto_table {
 	const char *state, *conf, *run;	/* conf: sotto.conf's path */
+	const char *judge;		/* table-sotto's child, a program */
 	char conf_dir[1024];
 	uint16_t port;			/* of the hop */
 };
 
-/* Up to three paths, separated by ':', each may be empty: STATE, CONF, RUN. They are cut up, and stay the caller's. */
+/* Up to four paths, separated by ':', each may be empty: STATE, CONF, RUN, JUDGE. They are cut up, and stay the caller's. */
 void sotto_table_paths(struct sotto_table *t, char *text);
 
 /* Whether mail for the domain takes the hop now. */
@@ -35,11 +36,17 @@ bool sotto_table_match(const struct sotto_table *t, const char *domain, int64_t 
  */
 bool sotto_table_relay(const struct sotto_table *t, const char *domain, char url[SOTTO_TABLE_URL]);
 
+/* What is in the way of mail taking the hop, whatever the domain: a sentence, or NULL. */
+const char *sotto_table_obstacle(const struct sotto_table *t);
+
 /*
  * The same for who has nobody to ask: of the first, only what is required takes the hop; of the second, the mail server's own name. libc
  * only, and few files.
  */
 bool sotto_table_match_alone(const struct sotto_table *t, const char *domain);
 bool sotto_table_relay_alone(const struct sotto_table *t, const char *domain, char url[SOTTO_TABLE_URL]);
+
+/* Where nothing can be read: an address where nobody is, so that mail waits. True. */
+bool sotto_table_relay_nowhere(const struct sotto_table *t, char url[SOTTO_TABLE_URL]);
 
 #endif

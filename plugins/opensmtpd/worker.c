@@ -21,6 +21,7 @@
 #include "core/crypto/memory.h"
 #include "core/runtime/log.h"
 #include "core/runtime/sandbox.h"
+#include "plugins/opensmtpd/keeper.h"
 #include "plugins/opensmtpd/probes.h"
 #include "plugins/opensmtpd/smtpd-user.h"
 #include "plugins/opensmtpd/table.h"
@@ -62,6 +63,23 @@ static int be_seen(const struct sotto_worker *w)
 	return fd;
 }
 
+void sotto_worker_look(struct sotto_worker *w)
+{
+	if (sotto_disk_look(&w->disk))
+		(void)snprintf(w->hop_dir, sizeof(w->hop_dir), "%s/hop", w->state);
+}
+
+/* So that sessions which are under way find another state in time; and the parent hears that we live. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct sotto_worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	sotto_worker_look(w);
+	(void)!send(w->talk, SOTTO_WORKER_ALIVE, strlen(SOTTO_WORKER_ALIVE), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* The parent has let go of us. */
 static void let_go(struct sotto_worker *w)
 {
@@ -80,6 +98,7 @@ static void on_told(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
+	sotto_worker_look(w);
 	while ((n = recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0) {
 		line[n] = '\0';
 		sotto_probes_hear(w->probes, line);
@@ -110,14 +129,18 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 
 static int open_all(struct sotto_worker *w)
 {
+	const struct timeval second = { .tv_sec = 1 };
+
 	w->base = event_base_new();
 	if (w->base == NULL)
 		return -1;
 	w->mx = sotto_mx_open(w->base, NULL);
 	w->probes = sotto_probes_open(w);
+	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
 	w->told = event_new(w->base, w->talk, EV_READ | EV_PERSIST, on_told, w);
 	w->term = evsignal_new(w->base, SIGTERM, on_term, w);
-	if (w->mx == NULL || w->probes == NULL || w->told == NULL || w->term == NULL || event_add(w->told, NULL) != 0 || event_add(w->term, NULL) != 0)
+	if (w->mx == NULL || w->probes == NULL || w->told == NULL || w->term == NULL || w->tick == NULL ||
+	    event_add(w->told, NULL) != 0 || event_add(w->tick, &second) != 0 || event_add(w->term, NULL) != 0)
 		return -1;
 	return sotto_connections_open(w);
 }
@@ -130,6 +153,9 @@ int main(int argc, char **argv)
 	if (sotto_worker_options(&w, argc, argv) != 0)
 		return USAGE;
 	sotto_log_open("sotto-session", w.log_stderr);
+	sotto_disk_begin(&w.disk, w.state);
+	w.state = w.disk.state;
+	sotto_worker_look(&w);
 	if (open_all(&w) != 0) {
 		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
 		return FAILED;

@@ -14,6 +14,7 @@
 #include "core/runtime/conduct.h"
 #include "core/runtime/mx.h"
 #include "core/runtime/proxy.h"
+#include "plugins/opensmtpd/disk.h"
 #include "plugins/opensmtpd/listeners.h"
 
 #define SOTTO_BACKEND_MS 10000	/* for smtpd to take a connection: it starts after its filters, and has a short queue */
@@ -42,19 +43,20 @@ struct sotto_one {
 
 struct sotto_worker {
 	/* options */
-	const char *conf_path, *state, *run, *helo;
+	const char *conf_path, *state, *run, *helo;	/* state: disk.state, once that is there */
 	struct sockaddr_storage backend, from4, from6;	/* from: AF_UNSPEC, the kernel's choice */
 	socklen_t backend_len;
 	int talk, hop, in[SOTTO_LISTENERS_MAX], lock;
 	unsigned n_in;
 	bool log_stderr;
 	/* what follows from them */
-	char conf_dir[4096], hop_dir[4096];
+	char conf_dir[4096], hop_dir[4200];
 	/* its own */
+	struct sotto_disk disk;
 	struct event_base *base;
 	struct sotto_mx *mx;
 	struct sotto_probes *probes;
-	struct event *accepting[SOTTO_LISTENERS_MAX + 1], *again, *told, *term;
+	struct event *accepting[SOTTO_LISTENERS_MAX + 1], *again, *told, *term, *tick;
 	struct sotto_one *all;
 	unsigned n, max;
 	bool ending;				/* no new ones; it is over when the last is */
@@ -62,6 +64,9 @@ struct sotto_worker {
 
 /* 0; -1 after a sentence on stderr. */
 SOTTO_CHECKED int sotto_worker_options(struct sotto_worker *w, int argc, char **argv);
+
+/* Before anything that reads or writes the state: where the disk hangs it is another one, and not waited for (disk.h). */
+void sotto_worker_look(struct sotto_worker *w);
 
 /* ---- connections (connections.c) ---- */
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # The worker: core/runtime and libevent, as sotto-session.
 
-WORKER_SRC = $(addprefix plugins/opensmtpd/,worker.c worker-options.c connections.c inbound.c outbound.c known.c route.c smtpd-user.c probe.c probes.c \
+WORKER_SRC = $(addprefix plugins/opensmtpd/,worker.c worker-options.c disk.c connections.c inbound.c outbound.c known.c route.c smtpd-user.c probe.c probes.c \
 	protocol.c own-name.c)
 PLUGINS += $(B)/bin/sotto-worker
 INSTALL_PLUGINS += install-opensmtpd-worker

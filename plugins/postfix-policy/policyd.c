@@ -56,6 +56,17 @@ static size_t answer_tls(const struct sotto_policyd *p, const struct sotto_socke
 	return sotto_divert_tls(p, r->key, r->key_len, (int64_t)time(NULL), reply);
 }
 
+/* For who wants to know whether what goes out is in place, `sotto-postfix outgoing`. Nothing is found as long as the configuration has not been read. */
+static size_t answer_outgoing(const struct sotto_site_facts *facts, char reply[SOTTO_SERVICE_REPLY])
+{
+	char text[sizeof(facts->why) + 32];
+
+	if (facts->mail_owner == (uid_t)-1)
+		return sotto_socketmap_write(reply, "NOTFOUND", "");
+	(void)snprintf(text, sizeof(text), "%s%s", facts->usable ? "sealed" : "outgoing mail is not sealed: ", facts->usable ? "" : facts->why);
+	return sotto_socketmap_write(reply, "OK", text);
+}
+
 static long answer_map(void *arg, const char *octets, size_t n, char reply[SOTTO_SERVICE_REPLY], size_t *reply_len)
 {
 	const struct sotto_policyd *p = arg;
@@ -68,6 +79,8 @@ static long answer_map(void *arg, const char *octets, size_t n, char reply[SOTTO
 		*reply_len = sotto_divert_transport(p, r.key, r.key_len, (int64_t)time(NULL), reply);
 	else if (r.map_len == 9 && memcmp(r.map, "tlspolicy", 9) == 0)
 		*reply_len = answer_tls(p, &r, reply);
+	else if (r.map_len == 8 && memcmp(r.map, "outgoing", 8) == 0)
+		*reply_len = answer_outgoing(sotto_site_facts(p->site), reply);
 	else
 		*reply_len = sotto_socketmap_write(reply, "PERM", "there is no such map");
 	return took;

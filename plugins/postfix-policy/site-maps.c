@@ -21,7 +21,7 @@
 #define BATCH_LOCAL 500	/* keys for one child */
 #define BATCH_FAR 50
 #define PAUSE_MS 50	/* from the start of one child to that of the next: what comes in meanwhile goes to that one together */
-#define CHILD_MS 2000
+#define CHILD_MS 6000	/* a main.cf that has just been edited takes 2 s of it (site.c) */
 #define LOCAL_MS 3600000
 #define FAR_MS 300000
 #define FAILED_MS 30000

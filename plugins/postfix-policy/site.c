@@ -18,7 +18,7 @@
 
 #define WATCH_S 2
 #define RETRY_TICKS 2	/* of WATCH_S: after postconf failed; until then nothing is sealed */
-#define CHILD_MS 2000
+#define CHILD_MS 15000	/* Postfix's programs wait until main.cf has been left alone for up to 2 s, and each edit begins that anew */
 #define OUTPUT_MAX (1024 * 1024)
 #define AS_BEFORE "; mail goes out as before, without Sotto"
 

@@ -26,7 +26,8 @@ build/bench/empty build/bench/plain-relay: build/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -o $@ $< $(BENCH_LINK) -Wl,--no-as-needed $(LIBS)
 
-bench-programs: $(BENCH)
+# lab-tools: what holds sealed sessions open
+bench-programs: $(BENCH) lab-tools
 
 bench:
 	$(Q)sh tests/setup/need bench

@@ -156,9 +156,42 @@ def postfixmail(t):
            t.ratio("postfix.queue.sealed_skip.per_second", "postfix.queue.starttls.per_second"), lambda r: r >= 1)
 
 
+def opensmtpd(t):
+    t.head("Small messages, OpenSMTPD to OpenSMTPD, down one connection", "until the last is in the receiver's Maildir; CPU: all processes of both hosts",
+           "most of the time smtpd waits for TCP's delayed acknowledgements, whichever way; inbound STARTTLS of 6.8 does not work with Debian 12's OpenSSL")
+    for pair in ("6.8-to-6.8", "6.8-to-7.6", "7.6-to-7.6"):
+        t.lines.append(f"  {pair.replace('-', ' ')}")
+        for name, text in WAYS:
+            if f"opensmtpd.mail.{pair}.{name}.per_second" not in t.figures and pair == "6.8-to-6.8":
+                continue
+            against = [(other, key) for other, key in (("plain", "plain"), ("STARTTLS", "starttls")) if key != name and name != "plain"]
+            for figure, unit, what in (("per_second", "/s", "messages a second"), ("cpu_ms", "ms", "CPU a message")):
+                t.row(f"{text}, {what}", f"opensmtpd.mail.{pair}.{name}.{figure}", unit, digits=1,
+                      against=[(other, f"opensmtpd.mail.{pair}.{key}.{figure}") for other, key in against])
+    t.head("Many sessions open at OpenSMTPD, half of them sealed", "a hundred messages meanwhile, one after the other; memory: the worker's own")
+    for version in ("6.8", "7.6"):
+        crowd = f"opensmtpd.{version}.crowd"
+        t.row(f"{version}: a hundred messages, nobody else there", f"{crowd}.alone_ms", "ms")
+        t.row(f"{version}: a hundred messages beside them", f"{crowd}.beside_ms", "ms", against=[("that", f"{crowd}.alone_ms")])
+        t.row(f"{version}: memory a session", f"{crowd}.session_kib", "KiB", digits=1)
+        t.row(f"{version}: processes with them", f"{crowd}.many.processes", "", against=[("those with 10", f"{crowd}.few.processes")])
+    ratios = [t.ratio(f"opensmtpd.{version}.crowd.beside_ms", f"opensmtpd.{version}.crowd.alone_ms") for version in ("6.8", "7.6")]
+    t.must("a hundred messages beside 1,000 sessions in at most 1.5 times the time", None if None in ratios else max(ratios), lambda r: r <= 1.5)
+    ratios = [t.ratio(f"opensmtpd.{version}.crowd.many.processes", f"opensmtpd.{version}.crowd.few.processes") for version in ("6.8", "7.6")]
+    t.must("no more processes with 1,000 sessions than with 10", None if None in ratios else max(ratios), lambda r: r <= 1)
+    t.head("The answer to RCPT at OpenSMTPD, where the domain's mail server is dead")
+    for version in ("6.8", "7.6"):
+        rcpt = f"opensmtpd.{version}.rcpt"
+        t.row(f"{version}: the first", f"{rcpt}.first_ms", "ms")
+        for name, text in (("second", "the second"), ("other", "in another session")):
+            t.row(f"{version}: {text}", f"{rcpt}.{name}_ms", "ms", digits=2, against=[("smtpd's without Sotto", f"{rcpt}.without.second_ms")])
+    most = [t.figures.get(f"opensmtpd.{version}.rcpt.most_ms") for version in ("6.8", "7.6")]
+    t.must("the first answer to RCPT within 3 s (ms)", None if None in most else max(most), lambda ms: ms <= 3000, 0)
+
+
 def table(figures):
     """(lines, targets as they go into bench.json)."""
     t = Table(figures)
-    for part in (handshake, start, relay, memory, turns, mail, lookups, sessions, postfixmail):
+    for part in (handshake, start, relay, memory, turns, mail, lookups, sessions, postfixmail, opensmtpd):
         part(t)
     return t.lines, t.targets

@@ -2,6 +2,7 @@
 """The hosts of the lab, started once for all tests, and the proof that nothing of them is left."""
 
 import os
+import re
 import time
 
 import pytest
@@ -21,6 +22,15 @@ SELECTOR = "MAIN_LOG_SELECTOR = +smtp_protocol_error +smtp_syntax_error +tls_cer
 
 def pytest_addoption(parser):
     parser.addoption("--without-sotto", action="store_true", help="a control: all hosts without Sotto; everything must be readable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A module's IN_CHECK: patterns of its tests that `make check` runs; the others are long."""
+    for item in items:
+        chosen = getattr(item.module, "IN_CHECK", None)
+        if chosen is not None and not re.search(chosen, item.name):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,12 @@ soak: deps-demo
 	$(Q)$(MAKE) --no-print-directory staged
 	$(Q)tests/lab/soak --seconds $(TIME) $(if $(SEED),--seed '$(SEED)')
 
-.PHONY: soak
+# Every mail server with every other, with Sotto on both, on one and on none.
+matrix: deps-demo
+	$(Q)$(MAKE) --no-print-directory staged
+	$(Q)tests/lab/matrix
+
+.PHONY: soak matrix
 
 # Clients that no mail server is.
 LAB_TOOLS := $(patsubst tests/lab/tools/%.c,$(B)/lab-tools/%,$(wildcard tests/lab/tools/*.c))

@@ -85,11 +85,11 @@ class Lab:
         self.switch.connect(host, number)
         return host
 
-    def mail_host(self, kind, release, letter, users=()):
-        """A mail server mx.LETTER.example for LETTER.example, configured but not started; DNS knows it."""
+    def mail_host(self, kind, release, letter, users=(), root_kind=None):
+        """A mail server mx.LETTER.example for LETTER.example, configured but not started; DNS knows it. root_kind: of root.py, otherwise kind."""
         number = next(self._numbers)
         name, domain = f"mx.{letter}.example", f"{letter}.example"
-        host = self._host(name, kind, release, number)
+        host = self._host(name, root_kind or kind, release, number)
         host.write("/etc/resolv.conf", self.dns.resolv_conf)
         host.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{host.v4} {name}\n{host.v6} {name}\n")
         self.dns.add(f"{domain}. MX 10 {name}.", f"six.{domain}. MX 10 {name.replace('mx', 'mx6')}.", *names_of(host))

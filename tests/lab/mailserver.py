@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 from . import wait
 from .paths import STAGED, Failed
@@ -96,6 +97,17 @@ class MailServer:
 
     def forget_hosts(self):
         """What the mail server itself remembers of hosts that it could not deliver to."""
+
+    def settled(self):
+        """Whether no connection of Sotto's is left that is no process (those of which are waited for otherwise)."""
+        return True
+
+    def await_settled(self, seconds=PATIENCE):
+        deadline = time.monotonic() + seconds
+        while not self.settled():
+            if time.monotonic() > deadline:
+                raise Failed(f"there are still connections on {self.name}")
+            time.sleep(0.02)
 
     def program_changed(self, must_start=True):
         """Another sotto-session is installed."""

@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import time
 
 from .mailserver import PATIENCE, MailServer
 from .paths import Failed
+from .smtp import Bare
 
 FOLDER = "/usr/libexec/opensmtpd"
 SCRIPT = "/usr/libexec/sotto/sotto-opensmtpd"
@@ -23,14 +25,19 @@ class OpenSMTPD(MailServer):
     adapter_user = "_sotto"
     run_mode = "711"
     state_mode = "711"
-    accepted = "Message accepted for delivery"
+    accepted = "250 2.0.0 "
+    accepted_any = r"250 2\.0\.0 [0-9a-f]{8} Message accepted for delivery"
     bounced = r'result="PermFail"'
+    lasting = ("sotto-worker", "sotto-table")
+    cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
     probes = True       # it asks a new domain's mail server, by a connection of its own
 
     def __init__(self, host, domain, release):
         super().__init__(host, domain, release)
         self.prefix = []        # words before smtpd's own
         self.extra = []         # lines of smtpd.conf, before the matches
+        self.pki = ""           # the line that names its certificate
+        self.listen = ""        # options of its listeners
 
     @property
     def version(self):
@@ -53,8 +60,9 @@ class OpenSMTPD(MailServer):
     def _lines(self):
         ours = "{ " + ", ".join(f'"{name}"' for name in (self.domain, f"six.{self.domain}", f"mid.{self.domain}")) + " }"
         return [
-            "table aliases file:/etc/aliases", "listen on 0.0.0.0", "listen on ::",
+            "table aliases file:/etc/aliases", self.pki, *(f"listen on {address}{self.listen}" for address in ("0.0.0.0", "::")),
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
+            *(f"mta limit {one} 0" for one in ("conn-delay-route", "conn-delay-relay", "discon-delay-route")),    # seconds that have nothing to do with us
             *self.extra,
             'action "local" maildir alias <aliases>', 'action "relay" relay',
             f'match from any for domain {ours} action "local"', 'match for local action "local"', 'match from local for any action "relay"',
@@ -119,7 +127,7 @@ class OpenSMTPD(MailServer):
         for pid in [int(self.host.read("/run/smtpd.pid").decode() or 0)]:
             if pid:
                 self.host.run(["sh", "-c", f"kill {pid}"], check=False)
-        left = self.host.await_quiet(lambda name, state: name in ("smtpd", "filter-sotto", "table-sotto", "sotto-worker"))
+        left = self.host.await_quiet(lambda name, state: name in ("smtpd", "filter-sotto", "table-sotto", "sotto-table", "sotto-worker"))
         if left:
             raise Failed(f"OpenSMTPD on {self.name} does not stop: {left}")
 
@@ -134,13 +142,42 @@ class OpenSMTPD(MailServer):
             self.extra = before
             self.restart()
 
+    def settled(self):
+        """Whether the worker has no connection any more. (A session is no process here.)"""
+        return not any(self.host.in_network(self._connections, name) for name in ("tcp", "tcp6"))
+
+    @staticmethod
+    def _connections(name):
+        """The sockets of mail, ours and smtpd's, that somebody has open: state, and both ports."""
+        ports = ("0019", "2729", "272B")       # 25, 10025, 10027
+        with open(f"/proc/thread-self/net/{name}", encoding="ascii") as f:
+            lines = [line.split() for line in f.readlines()[1:]]
+        return [line for line in lines if line[3] not in ("0A", "06") and line[9] != "0" and
+                any(end.rpartition(":")[2] in ports for end in line[1:3])]
+
+    def without_chunking(self):
+        """There is none."""
+        return contextlib.nullcontext(self)
+
+    def asks(self, domain):
+        """Has the domain's mail server asked what it offers, as a first mail to it would have; returns when that is known, or after 3 s."""
+        with Bare(self.host, None, sock=self.host.in_network(lambda: socket.create_connection(("127.0.0.1", 25), 30))) as client:
+            client.reply()
+            client.ask(f"EHLO {self.name}", 250)
+            client.ask(f"MAIL FROM:<asks@{self.domain}>", 250)
+            client.ask(f"RCPT TO:<asks@{domain}>", 250)
+            client.ask("RSET", 250)
+            client.ask("QUIT", 221)
+
     def forget(self):
         super().forget()
         for folder in ("table", "hop"):
             shutil.rmtree(self.host.path(f"/var/lib/sotto/{folder}"), ignore_errors=True)
 
     def forget_hosts(self):
-        """smtpd remembers routes that failed; nobody but a new one forgets them."""
+        """It does not go a route for a while that failed; that it may again is said by an administrator."""
+        for number in re.findall(r"^(\d+)\. ", self.host.run(["smtpctl", "show", "routes"], check=False).stdout.decode(), re.M):
+            self.host.run(["smtpctl", "resume", "route", number], check=False)
 
     def kill_worker(self, number=signal.SIGKILL):
         pid = self.worker()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import time
 
 from .mailserver import MailServer
 from .paths import Failed
@@ -13,6 +14,7 @@ from .unit import Unit
 SCRIPT = "/usr/libexec/sotto/sotto-postfix"
 DAEMON = "/usr/libexec/sotto/sotto-policyd"
 SPOOL = "/var/spool/postfix"
+MAIN, MASTER = CF = ("/etc/postfix/main.cf", "/etc/postfix/master.cf")
 QUEUES = ("maildrop", "incoming", "active", "deferred", "hold")
 
 
@@ -57,7 +59,16 @@ class Postfix(MailServer):
         return [line for line in self.host.syslog() if line.startswith("postfix/")]
 
     def postconf(self, *words):
-        return self.host.run(["postconf", *words]).stdout.decode()
+        said = self.host.run(["postconf", *words]).stdout.decode()
+        if re.match(r"-[MPF]?[eX#]$", words[0]):
+            self.let_files_be_old()
+        return said
+
+    def let_files_be_old(self):
+        """Postfix's programs wait until main.cf has not been touched for some seconds; nobody else writes it here, so let it be old."""
+        then = time.time() - 60
+        for path in CF:
+            os.utime(self.host.path(path), (then, then))
 
     def configure(self):
         self.host.write("/etc/mailname", self.name + "\n")

@@ -24,6 +24,9 @@ SOTTO = {
     "trixie": ["libevent-core-2.1-7t64", "libcares2", "libtomcrypt1", "libinih1", "libjansson4"],
 }
 
+# What a new administrator has besides: apt, and what a firewall is made with.
+NEW = ["apt", "nftables"]
+
 # What packages of Sotto's make users and folders with, where systemd does not run.
 STANDALONE = ["systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
 
@@ -34,10 +37,15 @@ KINDS = {
     "dns": {"packages": ["nsd"], "sotto": False},
     # its filters are asked what they see in our mail servers' logs; it never runs
     "fail2ban": {"packages": ["fail2ban"], "sotto": False},
+    # its lists of system calls; it never runs
+    "systemd": {"packages": ["systemd"], "sotto": False},
     # for packaging/make-deb: what debian/control builds with
     "build": {"packages": ["build-essential", "debhelper", "lintian", "exim4-dev", "libc-ares-dev", "libevent-dev", "libinih-dev", "libjansson-dev",
                            "libseccomp-dev", "libtomcrypt-dev", "pkg-config"], "sotto": False},
 }
+
+# The same mail servers, for installing Sotto's packages in; they are not as the others, so that those stay small.
+KINDS.update({f"new-{kind}": {"packages": KINDS[kind]["packages"] + NEW, "sotto": True} for kind in ("exim", "postfix", "opensmtpd")})
 
 OPTIONS = ["--variant=essential", "--mode=root", "--format=directory",
            "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",

@@ -3,6 +3,7 @@
 
 import re
 
+from .paths import PROJECT
 from .test_exim import arrives, letter
 
 
@@ -67,3 +68,31 @@ def test_a_forged_trace_stays_below(watch, server, stranger, needs_sotto):
     stranger.submit(message)
     delivered = server.await_token("bert", message)
     assert traces(delivered) == [] and delivered.count(forged.encode()) == 1
+
+
+def examples():
+    """The files that exim4-sotto(7) shows in EXAMPLES: without Sotto, and with it."""
+    text = (PROJECT / "plugins/exim/exim4-sotto.7").read_text(encoding="utf-8").partition(".Sh EXAMPLES\n")[2].partition(".Sh ")[0]
+    return [block.replace("\\&.", ".").replace("\\e", "\\") for block in re.findall(r"(?s)^\.Bd .*?\n(.*?)^\.Ed$", text, re.M)]
+
+
+def test_the_example_of_the_manual(watch, server, lab, needs_sotto):
+    """The first file is refused with the remedy that makes the second of it; that one seals in both directions, and its settings are in force."""
+    other = lab.servers["b"]
+    before, after = examples()
+    kept = server.host.read(server.LOCALMACROS)
+    try:
+        server.host.write(server.LOCALMACROS, before)
+        server.host.run(["update-exim4.conf"])
+        done = server.host.run(["sotto", "enable", "--yes"], check=False)
+        assert done.returncode == 2 and b"SOTTO_ACL_SMTP_CONNECT" in done.stderr and server.host.read(server.LOCALMACROS).decode() == before, done
+        server.host.write(server.LOCALMACROS, after.rpartition(".include")[0])
+        assert b"works: a session of our own was sealed" in server.host.run(["sotto", "enable", "--yes"]).stdout
+        assert server.host.read(server.LOCALMACROS).decode() == after
+        exchange(watch, server, other)
+        watch.await_log(other, r"H=\S+ \(mail\.example\.org\)")
+        assert b"203.0.113.0/24" in server.host.run(["exim4", "-bP", "acl_smtp_connect"]).stdout
+    finally:
+        server.host.write(server.LOCALMACROS, kept)
+        server.host.run(["update-exim4.conf"])
+        server.restart()

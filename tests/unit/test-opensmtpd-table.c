@@ -13,12 +13,12 @@
 #include "plugins/opensmtpd/route.h"
 #include "plugins/opensmtpd/table-talk.h"
 
-static char self[PATH_MAX];
+static char self[PATH_MAX], judge[512];
 
 struct stage {
 	struct started s;
 	int smtpd, lock;
-	char paths[300];
+	char paths[1024];
 	char url[64];		/* of offers.example */
 };
 
@@ -68,7 +68,7 @@ static void begin(struct stage *t)
 	lab_write(lab_require, "required.example\nunseen.example\n", 0644);
 	(void)snprintf(t->paths, sizeof(t->paths), "%s/exclude", lab_dir);
 	lab_write(t->paths, "excluded.example\n", 0644);
-	(void)snprintf(t->paths, sizeof(t->paths), "%s:%s/sotto.conf:%s", lab_dir, lab_dir, lab_dir);
+	(void)snprintf(t->paths, sizeof(t->paths), "%s:%s/sotto.conf:%s:%s", lab_dir, lab_dir, lab_dir, judge);
 	(void)inet_ntop(AF_INET, &hop, address, sizeof(address));
 	(void)snprintf(t->url, sizeof(t->url), "smtp://%s:10027", address);
 	t->lock = serve_hop();
@@ -140,6 +140,25 @@ static void test_match(void **state)
 	end(&t);
 }
 
+/* One that has claimed this address. */
+static void put_route_at(const char *domain, struct in_addr hop)
+{
+	struct sotto_route r = { .hop = hop };
+
+	(void)snprintf(r.domain, sizeof(r.domain), "%s", domain);
+	assert_int_equal(sotto_route_save(lab_dir, &r), 0);
+}
+
+static const char *hop_of(char url[64], const char *domain)
+{
+	struct in_addr hop = sotto_hop_address(domain);
+	char address[INET_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET, &hop, address, sizeof(address));
+	(void)snprintf(url, 64, "smtp://%s:10027", address);
+	return url;
+}
+
 static void test_relay(void **state)
 {
 	struct stage t;
@@ -152,6 +171,9 @@ static void test_relay(void **state)
 	(void)snprintf(url, sizeof(url), "smtp://%s:10027", inet_ntoa(hop));
 	relays_to(&t, "required.example", url);
 	/* what is required and has no address yet waits */
+	relays_to(&t, "unseen.example", hop_of(url, "unseen.example"));
+	/* but not where its address is another one's */
+	put_route_at("other.example", sotto_hop_address("unseen.example"));
 	relays_to(&t, "unseen.example", "smtp://127.127.255.255:10027");
 	end(&t);
 }
@@ -251,6 +273,28 @@ static void test_child_stopped(void **state)
 	ask_text(&t, "check|domain|1|offers.example", "check-result|1|not-found");
 	relays_to(&t, "offers.example", "smtp://mx.offers.example");
 	end(&t);
+}
+
+/* There is none, or it cannot be started: a library is missing, say. The files that need none still count. */
+static void test_no_child(void **state)
+{
+	static const char *const programs[] = { "/nonexistent", "/dev/null", "/bin/false" };
+	char good[sizeof(judge)];
+
+	(void)state;
+	memcpy(good, judge, sizeof(good));
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+		struct stage t;
+
+		(void)snprintf(judge, sizeof(judge), "%s", programs[i]);
+		begin_text(&t);
+		ask_text(&t, "check|domain|1|offers.example", "check-result|1|not-found");
+		ask_text(&t, "check|domain|1|required.example", "check-result|1|found");
+		relays_to(&t, "offers.example", "smtp://mx.offers.example");
+		relays_to(&t, "required.example", "smtp://127.127.255.255:10027");
+		end(&t);
+	}
+	memcpy(judge, good, sizeof(judge));
 }
 
 static const char *const odd[] = {
@@ -368,6 +412,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_modes, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_child_killed, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_child_stopped, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_no_child, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_odd_lines, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_frames, lab_set_up, lab_tear_down),
 	};
@@ -376,6 +421,8 @@ int main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (realpath(argv[0], self) == NULL)
 		return 1;
+	lab_find(self, "sotto-table");
+	(void)snprintf(judge, sizeof(judge), "%s", lab_program);
 	lab_find(self, "table-sotto");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

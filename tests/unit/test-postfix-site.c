@@ -27,7 +27,7 @@ static const char postconf[] = "#!/bin/sh\n"
 	"d=${0%/*}\n"
 	"test -e $d/postconf-fails && { echo 'postconf: fatal: bad things' >&2; exit 1; }\n"
 	"env > $d/env\n"
-	"case $1 in -x) cat $d/main.cf;; -xP) cat $d/over;; -M) cat $d/services;; esac\n";
+	"case $1 in -x) test -e $d/edited && sleep 3; cat $d/main.cf;; -xP) cat $d/over;; -M) cat $d/services;; esac\n";
 
 /* TYPE:FILE; the types broken, mute and hanging are what they are called. */
 static const char postmap[] = "#!/bin/sh\n"
@@ -37,6 +37,7 @@ static const char postmap[] = "#!/bin/sh\n"
 	"broken:*) echo \"postmap: fatal: open database $f: Permission denied\" >&2; exit 1;;\n"
 	"mute:*) exit 0;;\n"
 	"hanging:*) test -e $d/hang && exec sleep 60;;\n"
+	"slow:*) sleep 3;;\n"
 	"*) test -r $f || { echo \"postmap: fatal: open database $f: No such file\" >&2; exit 1; }\n"
 	"   v=$(awk -v k=\"$k\" '$1 == k { $1 = \"\"; print substr($0, 2); exit }' $f);;\n"
 	"esac; test -n \"$v\" && break; done; printf '%s\\t%s\\n' \"$k\" \"$v\"; done\n";
@@ -420,6 +421,16 @@ static void postconf_failing_is_not_usable_and_the_environment_is_clean(void **s
 	assert_non_null(strstr(sotto_site_facts(l->site)->why, "bad things"));
 }
 
+/* Postfix's programs sleep until main.cf has not been edited for a second or two. */
+static void a_configuration_that_is_just_being_edited_is_waited_for(void **state)
+{
+	struct lab *l = *state;
+
+	put(l, "edited", "");
+	conf(l, "smtp_tls_policy_maps = slow:x\n");
+	assert_true(opened(l)->usable);
+}
+
 static void policies_that_the_hop_would_not_keep_are_refused(void **state)
 {
 	struct lab *l = *state;
@@ -524,7 +535,8 @@ int main(void)
 		T(why_names_the_table_that_cannot_be_read), T(overrides_in_master_cf_count), T(source_addresses_are_postfix_own),
 		T(lists_are_read_as_postfix_reads_them), T(transport_maps_decide_by_domain_parents_and_star),
 		T(many_domains_are_one_question_and_not_asked_again), T(a_changed_file_is_noticed),
-		T(postconf_failing_is_not_usable_and_the_environment_is_clean), T(policies_that_the_hop_would_not_keep_are_refused),
+		T(postconf_failing_is_not_usable_and_the_environment_is_clean), T(a_configuration_that_is_just_being_edited_is_waited_for),
+		T(policies_that_the_hop_would_not_keep_are_refused),
 		T(a_hanging_table_is_answered_no_in_time), T(passwords_and_workarounds_of_a_host_are_refused), T(a_cancelled_question_has_no_answer),
 	};
 
