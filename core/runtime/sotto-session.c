@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * sotto-session(8): one SMTP connection between our mail server and another one, sealed if the other one can. Started by the adapters
- * for Exim and Postfix, a process for each connection. This file is the order of the steps: options, settings, ends, sandbox, the ready
+ * for Exim and Postfix, a process for each connection; or forked by one of itself (serve.h). This file is the order of the steps: options, settings, ends, sandbox, the ready
  * octet, the loop; what each of them does stands in the modules.
  *
  * Until the adapter has let go, nothing is read from or written to its descriptors: it can still take everything back. With --to that is
@@ -30,6 +30,7 @@
 #include "core/runtime/reach.h"
 #include "core/runtime/ready.h"
 #include "core/runtime/sandbox.h"
+#include "core/runtime/serve.h"
 
 #define BACKEND_MS 5000		/* for our mail server to take a connection */
 #define LOG_MS 500		/* for the log to take the session's line, when the session is over */
@@ -45,7 +46,7 @@ struct job {
 	char conf_dir[4096];
 	struct sotto_ends ends;
 	struct event_base *base;
-	struct event *term;
+	struct event *term, *starter;	/* starter: who handed the connection over (serve.h) has gone */
 	struct sotto_mx *mx;
 	struct sotto_dial *dial;
 	struct sotto_conduct conduct;
@@ -235,10 +236,14 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 	event_base_loopbreak(j->base);
 }
 
-static int prepare_loop(struct job *j)
+static int prepare_loop(struct job *j, int starter)
 {
 	j->base = event_base_new();
 	if (j->base == NULL)
+		return -1;
+	if (starter >= 0)
+		j->starter = event_new(j->base, starter, EV_READ, on_term, j);
+	if (starter >= 0 && (j->starter == NULL || event_add(j->starter, NULL) != 0))
 		return -1;
 	j->term = evsignal_new(j->base, SIGTERM, on_term, j);
 	if (j->term == NULL || event_add(j->term, NULL) != 0)
@@ -283,7 +288,7 @@ static int find_ends(struct job *j)
 		fprintf(stderr, "sotto-session: %s; see sotto-session(8)\n", err);
 		return USAGE;
 	}
-	if (j->options.backend == NULL)
+	if (j->options.backend == NULL && !j->options.proxy)
 		return ORDERLY;
 	if (sotto_ends_backend(&j->ends, j->options.backend, BACKEND_MS, j->header, &j->header_len, err, sizeof(err)) == 0)
 		return ORDERLY;
@@ -294,7 +299,7 @@ static int find_ends(struct job *j)
 	return DISORDERLY;
 }
 
-static int run(struct job *j)
+static int run(struct job *j, int starter)
 {
 	int r = find_ends(j);
 
@@ -302,7 +307,7 @@ static int run(struct job *j)
 		return r;
 	load_conf(j);
 	describe(j);
-	if (prepare_loop(j) != 0) {
+	if (prepare_loop(j, starter) != 0) {
 		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
 		if (j->options.to != NULL && j->options.ready < 0)
 			sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
@@ -323,20 +328,30 @@ static int run(struct job *j)
 
 int main(int argc, char **argv)
 {
+	static struct sotto_served served = { .starter = -1 };
 	static struct job j;	/* outlives every callback */
 	int r;
 
 	harden();
+	if (argc > 1 && strcmp(argv[1], "serve") == 0) {
+		r = sotto_serve(&served, argc, argv);
+		if (r != 0)
+			return r;
+		argc = served.argc;
+		argv = served.argv;
+	}
 	if (sotto_options_read(&j.options, argc, argv) != 0)
 		return USAGE;
 	sotto_log_open("sotto-session", j.options.log_stderr);
-	r = run(&j);
+	r = run(&j, served.starter);
 	sotto_dial_cancel(j.dial);
 	sotto_mx_close(j.mx);
 	if (j.conduct.learnt != SOTTO_DOMAIN_UNKNOWN)
 		sotto_conduct_remember(&j.conduct);
 	if (j.term != NULL)
 		event_free(j.term);
+	if (j.starter != NULL)
+		event_free(j.starter);
 	if (j.base != NULL)
 		event_base_free(j.base);
 	return r;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * sotto-front --backend unix:PATH: what Postfix's spawn(8) starts for each connection to port 25. Becomes sotto-session; where that cannot
- * be had, passes the connection through to the smtpd at PATH itself, and smtpd's own STARTTLS works as before. From a peer that
+ * sotto-front --backend unix:PATH: what Postfix's spawn(8) starts for each connection to port 25. Hands it to a sotto-session that sotto-policyd
+ * has ready, and waits for its end; or becomes sotto-session; where that cannot be had, passes the connection through to the smtpd at PATH itself, and smtpd's own STARTTLS works as before. From a peer that
  * the file require lists nothing is taken then (451). Static, libc only; never parses SMTP.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,6 +20,7 @@
 #include "core/runtime/names.h"
 #include "core/runtime/pass.h"
 #include "core/runtime/proxy.h"
+#include "plugins/postfix-policy/hand-over.h"
 #include "plugins/postfix-policy/spawned.h"
 #include "plugins/postfix-policy/start.h"
 
@@ -28,7 +30,7 @@
 #define REQUIRED "451 4.7.0 Encryption (XSOTTO) is required here, and could not be had\r\n"
 
 struct front {
-	const char *session, *backend, *require;
+	const char *session, *backend, *require, *run;
 	char **extra;		/* options for the session; NULL ends them */
 	bool to_stderr;
 	struct sockaddr_storage peer, local;
@@ -101,6 +103,25 @@ static int serve_alone(struct front *f, const char *why)
 
 /* ---- with one ---- */
 
+/* False: without it, then. What the session is told is what try_session's would be. */
+static bool was_handed_over(const struct front *f)
+{
+	static char proxy[] = "--proxy", adapter[] = "--adapter", postfix[] = "postfix";
+	char *words[WORDS] = { proxy, adapter, postfix }, path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	bool late = false, done;
+	size_t n = 3;
+
+	for (char **extra = f->extra; *extra != NULL && n < WORDS - 1; extra++)
+		words[n++] = *extra;
+	/* who has taken sotto-session away wants none */
+	if (access(f->session, X_OK) != 0 || (size_t)snprintf(path, sizeof(path), "%s/accept.sock", f->run) >= sizeof(path))
+		return false;
+	done = sotto_hand_over(path, f->backend + strlen("unix:"), words, f->to_stderr, &late);
+	if (late)
+		sotto_spawned_report(".hand-over-limit", LOG_NOTICE, "%s: no session was ready within %d ms; one is started instead", path, SOTTO_HAND_OVER_MS);
+	return done;
+}
+
 static void try_session(const struct front *f, char *why, size_t len)
 {
 	static char accept[] = "accept", net[] = "--net", zero[] = "0", backend[] = "--backend", adapter[] = "--adapter", postfix[] = "postfix",
@@ -138,7 +159,6 @@ static int read_options(struct front *f, int argc, char **argv)
 		{ "require", required_argument, NULL, 'r' }, { "run", required_argument, NULL, 'u' },
 		{ "log", required_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
-	const char *run = SOTTO_RUN_DIR;
 	int c;
 
 	opterr = 0;
@@ -150,13 +170,13 @@ static int read_options(struct front *f, int argc, char **argv)
 		else if (c == 'r')
 			f->require = optarg;
 		else if (c == 'u')
-			run = optarg;
+			f->run = optarg;
 		else if (c == 'l')
 			f->to_stderr = strcmp(optarg, "stderr") == 0;
 		else
 			return usage("an unknown option");
 	}
-	sotto_spawned_log(f->to_stderr, run);
+	sotto_spawned_log(f->to_stderr, f->run);
 	f->extra = argv + optind;
 	if (!is_backend(f->backend))
 		return usage("--backend takes unix: and the path of a socket");
@@ -167,13 +187,15 @@ static int read_options(struct front *f, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct front f = { .session = SOTTO_SESSION_PATH, .require = SOTTO_CONF_DIR "/require" };
+	struct front f = { .session = SOTTO_SESSION_PATH, .require = SOTTO_CONF_DIR "/require", .run = SOTTO_RUN_DIR };
 	char why[512] = "";
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	sotto_spawned("sotto-front");
 	if (read_options(&f, argc, argv) != 0 || sotto_spawned_check() != 0)
 		return 1;
+	if (was_handed_over(&f))
+		return 0;
 	try_session(&f, why, sizeof(why));
 	return serve_alone(&f, why);
 }

@@ -3,7 +3,7 @@
 # glibc's: it asks the processor dozens of questions first, each of which the machine's host has to answer. musl asks none: it is taken where its compiler is
 # there, for the same machine as ours (MUSL_GCC= for glibc). Its specs know no static-pie: that is why its start files are named.
 
-FRONT_SRC = plugins/postfix-policy/front.c plugins/postfix-policy/spawned.c plugins/postfix-policy/start.c \
+FRONT_SRC = plugins/postfix-policy/front.c plugins/postfix-policy/spawned.c plugins/postfix-policy/start.c plugins/postfix-policy/hand-over.c \
 	core/runtime/addr.c core/runtime/goodbye.c core/runtime/log.c core/runtime/log-stamp.c core/runtime/names.c core/runtime/pass.c core/runtime/proxy.c
 ifeq ($(SAN),1)
 MUSL_GCC =
@@ -49,4 +49,4 @@ install-postfix-front:
 
 .PHONY: install-postfix-front
 
-$(B)/tests/test-postfix-front $(B)/tests/test-postfix-front-pass: | $(B)/bin/sotto-front
+$(B)/tests/test-postfix-front $(B)/tests/test-postfix-hand-over: | $(B)/bin/sotto-front

@@ -29,6 +29,7 @@
 #include "plugins/postfix-policy/notify.h"
 #include "plugins/postfix-policy/policy.h"
 #include "plugins/postfix-policy/service.h"
+#include "plugins/postfix-policy/serving.h"
 
 #define A_MOMENT_MS 1000
 
@@ -38,6 +39,7 @@ static struct {
 	struct sotto_policyd p;
 	struct sotto_service *map, *policy;
 	struct sotto_hop_service *hop;
+	struct sotto_serving *serving;
 	struct event *term, *interrupt, *hangup, *alive;
 	char told[256];		/* the last reason why nothing is diverted that the log has */
 } all;
@@ -272,11 +274,15 @@ static int open_services(struct sotto_policyd *p)
 		return complain(err, NULL);
 	(void)snprintf(path, sizeof(path), "%s/policy.sock", p->run);
 	all.policy = sotto_service_open(p->base, path, answer_policy, p, err, sizeof(err));
-	return all.policy == NULL ? complain(err, NULL) : 0;
+	if (all.policy == NULL)
+		return complain(err, NULL);
+	all.serving = sotto_serving_open(p);
+	return all.serving == NULL ? complain("no memory", NULL) : 0;
 }
 
 static void close_all(struct sotto_policyd *p)
 {
+	sotto_serving_close(all.serving);
 	sotto_service_close(all.policy);
 	sotto_service_close(all.map);
 	sotto_hop_service_close(all.hop);

@@ -2,7 +2,7 @@
 # The daemon: core/runtime and libevent, as sotto-session; and what asks Postfix for its configuration (site*.c).
 
 POLICYD_SRC = $(addprefix plugins/postfix-policy/,policyd.c policyd-options.c service.c socketmap.c policy.c notify.c divert.c domains.c \
-	hop-service.c sessions.c launch.c) $(wildcard plugins/postfix-policy/site*.c)
+	hop-service.c sessions.c serving.c launch.c) $(wildcard plugins/postfix-policy/site*.c)
 PLUGINS += $(B)/bin/sotto-policyd
 INSTALL_PLUGINS += install-policyd
 

@@ -142,11 +142,10 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 		add(arg, fd);
 }
 
-/* A socket that is there only once it is ours: made aside, and renamed. -1 with errno. */
-static int listen_at(const char *path)
+int sotto_service_listen(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int n = snprintf(a.sun_path, sizeof(a.sun_path), "%s.new", path), fd;
+	int n = snprintf(a.sun_path, sizeof(a.sun_path), "%s", path), fd;
 
 	if (n < 0 || (size_t)n >= sizeof(a.sun_path)) {
 		errno = ENAMETOOLONG;
@@ -155,9 +154,25 @@ static int listen_at(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	(void)unlink(a.sun_path);
-	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) == 0 && chmod(a.sun_path, 0600) == 0 && listen(fd, BACKLOG) == 0 &&
-	    rename(a.sun_path, path) == 0)
+	(void)unlink(path);
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) == 0 && chmod(path, 0600) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* A socket that is there only once it is ours: made aside, and renamed. -1 with errno. */
+static int listen_at(const char *path)
+{
+	char aside[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 8];
+	int n = snprintf(aside, sizeof(aside), "%s.new", path), fd;
+
+	if (n < 0 || (size_t)n >= sizeof(aside)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = sotto_service_listen(aside);
+	if (fd < 0 || rename(aside, path) == 0)
 		return fd;
 	close(fd);
 	return -1;

@@ -27,6 +27,9 @@ typedef long sotto_service_answer(void *arg, const char *octets, size_t n, char 
 struct sotto_service *sotto_service_open(struct event_base *base, const char *path, sotto_service_answer *answer, void *arg, char *err,
 					 size_t len);
 
+/* A socket that listens at path (0600; what is there is replaced), and waits for nobody. -1 with errno. */
+SOTTO_CHECKED int sotto_service_listen(const char *path);
+
 /* NULL is nothing. The socket's file is left: whoever starts next replaces it, and Postfix's side fails open meanwhile. */
 void sotto_service_close(struct sotto_service *s);
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: ISC */
+/* Hands a connection to a session that is forked for it (hand-over.h). Called by front.c. Never reads from or writes to the client. */
+#include "plugins/postfix-policy/hand-over.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/runtime/deadline.h"
+#include "plugins/postfix-policy/spawned.h"
+
+#define READY '!'	/* ready.h */
+#define OCTETS 8192
+#define HANDED 2
+
+/* Whoever else listens there gets no connection of anybody's. */
+static bool is_ours(int fd)
+{
+	struct ucred who = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(who);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.uid == geteuid();
+}
+
+/* 0: too many. */
+static size_t join(char octets[OCTETS], char *const words[])
+{
+	size_t n = 0;
+
+	for (char *const *w = words; *w != NULL; w++) {
+		size_t len = strlen(*w) + 1;
+
+		if (len > OCTETS - n)
+			return 0;
+		memcpy(octets + n, *w, len);
+		n += len;
+	}
+	return n;
+}
+
+static bool give(int server, int backend, char *const words[])
+{
+	union { struct cmsghdr head; char octets[CMSG_SPACE(HANDED * sizeof(int))]; } control = { 0 };
+	const int fds[HANDED] = { SOTTO_CLIENT, backend };
+	char octets[OCTETS];
+	size_t n = join(octets, words);
+	struct iovec io = { .iov_base = octets, .iov_len = n };
+	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+
+	control.head = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	control.head.cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
+	return n > 0 && sendmsg(server, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
+}
+
+/* The session takes nothing before it has heard that it may; closing the socket instead takes everything back. */
+static bool is_taken(int server, int64_t deadline, bool *late)
+{
+	const char go = READY;
+	char octet = 0;
+
+	if (sotto_wait_fd(server, POLLIN, deadline) != 0) {
+		*late = errno == ETIMEDOUT;
+		return false;
+	}
+	return recv(server, &octet, 1, MSG_DONTWAIT) == 1 && octet == READY && send(server, &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}
+
+/* Ours would keep the client's connection open behind the session's back. */
+static void wait_for_its_end(int server, bool keep_stderr)
+{
+	char octet;
+
+	for (int fd = 0; fd < (keep_stderr ? STDERR_FILENO : STDERR_FILENO + 1); fd++)
+		close(fd);
+	while (recv(server, &octet, 1, 0) < 0 && errno == EINTR)
+		;
+}
+
+bool sotto_hand_over(const char *path, const char *backend, char *const words[], bool keep_stderr, bool *late)
+{
+	int64_t deadline = sotto_now_ms() + SOTTO_HAND_OVER_MS;
+	int server = sotto_spawned_connect(path, deadline), mta = -1;
+	bool taken = false;
+
+	*late = server < 0 && errno == ETIMEDOUT;
+	if (server < 0)
+		return false;
+	if (is_ours(server))
+		mta = sotto_spawned_connect(backend, deadline);
+	if (mta >= 0) {
+		taken = give(server, mta, words);
+		close(mta);
+		taken = taken && is_taken(server, deadline, late);
+	}
+	if (taken)
+		wait_for_its_end(server, keep_stderr);
+	close(server);
+	return taken;
+}

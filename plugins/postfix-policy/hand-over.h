@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Handing the client's connection, and one to smtpd, to a sotto-session that is forked for it (core/runtime/serve.h), where
+ * sotto-policyd has such a process ready: that is half of what executing one takes. libc only.
+ */
+#ifndef SOTTO_POSTFIX_HAND_OVER_H
+#define SOTTO_POSTFIX_HAND_OVER_H
+
+#include <stdbool.h>
+
+#define SOTTO_HAND_OVER_MS 200	/* for the session to be ready */
+
+/*
+ * path: of the daemon's socket; backend: of smtpd's; words: the session's behind --net and --mta, NULL ends them. True: a session had
+ * the connection, and is over; this process only stayed for being counted. Then its descriptors 0 to 2 are closed (2 is left alone with
+ * keep_stderr). False: no session has touched the connection, or ever will. *late: somebody was there, and nothing came of it in time.
+ */
+bool sotto_hand_over(const char *path, const char *backend, char *const words[], bool keep_stderr, bool *late);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What sotto-front promises where sotto-policyd has a session ready: it is handed the connection, both ends of it, and the front stays
+ * until it is over; and whatever that process does instead, the client and smtpd get each other. The program itself; this test is the process that it
+ * hands over to, and smtpd.
+ */
+#include "tests/unit/postfix-lab.h"
+
+#include "plugins/postfix-policy/hand-over.h"
+
+struct stage {
+	struct started s;
+	int listening, accepting, client;
+	char session[128], path[100], backend[128];
+};
+
+/* ---- the stage ---- */
+
+static int connect_tcp(int *client)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(at);
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), net;
+
+	assert_int_equal(bind(l, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(l, 1), 0);
+	assert_int_equal(getsockname(l, (struct sockaddr *)&at, &len), 0);
+	*client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(*client, (struct sockaddr *)&at, len), 0);
+	net = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(net >= 0);
+	close(l);
+	return net;
+}
+
+/* The session that would be executed ends at once: then the front passes the connection on by itself. */
+static void begin_at(struct stage *t)
+{
+	int net = connect_tcp(&t->client);
+
+	(void)snprintf(t->session, sizeof(t->session), "%s/session", lab_dir);
+	lab_write(t->session, "#!/bin/sh\nexit 1\n", 0755);
+	(void)snprintf(t->backend, sizeof(t->backend), "unix:%s", lab_socket);
+	t->listening = lab_listen_at(lab_socket, 8);
+	lab_start(&t->s, net, (const char *const[]){ "--backend", t->backend, "--session", t->session, "--require", lab_require, "--run", lab_dir,
+		  "--log", "stderr", "--", "--conf", "/conf", NULL });
+	close(net);
+}
+
+static void begin_with(struct stage *t, uid_t user)
+{
+	(void)snprintf(t->path, sizeof(t->path), "%s/accept.sock", lab_dir);
+	assert_int_equal(seteuid(user), 0);
+	t->accepting = lab_listen_at(t->path, 8);
+	assert_int_equal(seteuid(getuid()), 0);
+	begin_at(t);
+}
+
+static void begin(struct stage *t)
+{
+	begin_with(t, geteuid());
+}
+
+static void close_stage(struct stage *t)
+{
+	close(t->client);
+	close(t->listening);
+	if (t->accepting >= 0)
+		close(t->accepting);
+}
+
+/* What was handed over; fds: the client's connection, and smtpd's. */
+static void take(int from, int fds[2])
+{
+	union { struct cmsghdr head; char octets[CMSG_SPACE(2 * sizeof(int))]; } control;
+	char octets[4096] = "";
+	struct iovec io = { .iov_base = octets, .iov_len = sizeof(octets) };
+	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	static const char wanted[] = "--proxy\0--adapter\0postfix\0--conf\0/conf";
+
+	assert_int_equal(recvmsg(from, &m, MSG_CMSG_CLOEXEC), sizeof(wanted));
+	assert_memory_equal(octets, wanted, sizeof(wanted));
+	assert_int_equal(control.head.cmsg_len, CMSG_LEN(2 * sizeof(int)));
+	memcpy(fds, CMSG_DATA(&control.head), 2 * sizeof(int));
+}
+
+static void expect_passed(struct stage *t, bool handed)
+{
+	char head[28];
+	int smtpd;
+
+	/* the first was for the session, which did not take it */
+	if (handed) {
+		smtpd = lab_accept(t->listening);
+		lab_expect_end(smtpd);
+		close(smtpd);
+	}
+	smtpd = lab_accept(t->listening);
+	lab_get(smtpd, head, sizeof(head));
+	lab_put(smtpd, "220 mx.example\r\n");
+	lab_expect(t->client, "220 mx.example\r\n");
+	close(smtpd);
+	lab_expect_end(t->client);
+	close(t->client);
+	t->client = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	(void)lab_status(&t->s);
+	assert_non_null(strstr(t->s.said, "goes on without Sotto"));
+}
+
+/* ---- the tests ---- */
+
+static void a_session_gets_both_ends_and_the_front_stays(void **state)
+{
+	struct pollfd p;
+	struct stage t;
+	int hand, fds[2], smtpd;
+
+	(void)state;
+	begin(&t);
+	hand = lab_accept(t.accepting);
+	take(hand, fds);
+	smtpd = lab_accept(t.listening);
+	lab_put(hand, "!");
+	lab_expect(hand, "!");
+	lab_put(fds[1], "to smtpd");
+	lab_expect(smtpd, "to smtpd");
+	lab_put(fds[0], "220 to the client\r\n");
+	lab_expect(t.client, "220 to the client\r\n");
+	/* the front has let go: these are the last of both connections */
+	close(fds[0]);
+	close(fds[1]);
+	lab_expect_end(t.client);
+	lab_expect_end(smtpd);
+	assert_int_equal(waitpid(t.s.pid, NULL, WNOHANG), 0);
+	p = (struct pollfd){ .fd = hand, .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 0), 0);
+	close(hand);
+	assert_int_equal(lab_ended(&t.s), 0);
+	assert_int_equal(t.s.len, 0);
+	close(smtpd);
+	close_stage(&t);
+}
+
+static void a_process_that_is_silent_costs_a_moment(void **state)
+{
+	struct stage t;
+	int64_t before = lab_now();
+	int hand, fds[2];
+
+	(void)state;
+	begin(&t);
+	hand = lab_accept(t.accepting);
+	take(hand, fds);
+	lab_expect_end(hand);	/* taken back */
+	assert_true(lab_now() - before >= SOTTO_HAND_OVER_MS);
+	close(fds[0]);
+	close(fds[1]);
+	expect_passed(&t, true);
+	assert_non_null(strstr(t.s.said, "no session was ready within"));
+	close(hand);
+	close_stage(&t);
+}
+
+static void assert_nothing_is_lost(const char *said)
+{
+	struct stage t;
+	int hand, fds[2];
+
+	begin(&t);
+	hand = lab_accept(t.accepting);
+	take(hand, fds);
+	close(fds[0]);
+	close(fds[1]);
+	if (said != NULL) {
+		lab_put(hand, said);
+		lab_expect_end(hand);
+	}
+	close(hand);
+	expect_passed(&t, true);
+	assert_null(strstr(t.s.said, "no session was ready"));
+	close_stage(&t);
+}
+
+static void a_process_that_ends_costs_nothing(void **state)
+{
+	(void)state;
+	assert_nothing_is_lost(NULL);
+}
+
+static void a_process_that_says_something_else_costs_nothing(void **state)
+{
+	(void)state;
+	assert_nothing_is_lost("x");
+}
+
+/* As after a daemon that was killed: the file is there, and nobody behind it. */
+static void a_socket_that_nobody_listens_at_costs_nothing(void **state)
+{
+	struct stage t;
+
+	(void)state;
+	(void)snprintf(t.path, sizeof(t.path), "%s/accept.sock", lab_dir);
+	close(lab_listen_at(t.path, 8));
+	t.accepting = -1;
+	begin_at(&t);
+	expect_passed(&t, false);
+	close_stage(&t);
+}
+
+/* A connection is nobody else's: he who listens there has another user's number. As root only, who can be another. */
+static void another_users_socket_gets_nothing(void **state)
+{
+	struct stage t;
+	int hand;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(lab_dir, 0777), 0);	/* NOLINT */
+	begin_with(&t, 65534);
+	hand = lab_accept(t.accepting);
+	lab_expect_end(hand);
+	close(hand);
+	expect_passed(&t, false);
+	close_stage(&t);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, lab_set_up, lab_tear_down)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_session_gets_both_ends_and_the_front_stays),
+		TEST(a_process_that_is_silent_costs_a_moment),
+		TEST(a_process_that_ends_costs_nothing),
+		TEST(a_process_that_says_something_else_costs_nothing),
+		TEST(a_socket_that_nobody_listens_at_costs_nothing),
+		TEST(another_users_socket_gets_nothing),
+	};
+
+	(void)argc;
+	lab_find(argv[0], "sotto-front");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
