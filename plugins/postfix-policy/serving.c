@@ -52,7 +52,7 @@ static void withdraw(struct sotto_serving *s)
 
 static void fail(struct sotto_serving *s, const char *why)
 {
-	sotto_log_limited(s->p->state, "serving-limit", LOG_NOTICE, "sotto-session serve %s; sotto-front starts sessions by itself until another one is ready", why);
+	sotto_log_limited(s->p->run, ".serving-limit", LOG_NOTICE, "sotto-session serve %s; sotto-front starts sessions by itself until another one is ready", why);
 	withdraw(s);
 }
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Every mail server with every other, with Sotto on both, on one of them and on none; `make matrix` shows it to a person."""
 
-
 import pytest
 
 from . import matrix
