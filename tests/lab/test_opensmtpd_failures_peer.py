@@ -36,6 +36,8 @@ def connections_of_a_refusal():
 
 @pytest.fixture(autouse=True)
 def known(opensmtpds, peer):
+    for letter in "ij":
+        opensmtpds[letter].await_settled()      # a session of the test before writes at its end what it learnt
     with peer.serving(clear_offering):
         for letter in "ij":
             opensmtpds[letter].asks(DOMAIN)
