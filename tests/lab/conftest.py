@@ -23,9 +23,8 @@ def pytest_addoption(parser):
     parser.addoption("--without-sotto", action="store_true", help="a control: all hosts without Sotto; everything must be readable")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """A module's IN_CHECK: patterns of its tests that `make check` runs; the others are long."""
+def choose(items):
+    """A module's IN_CHECK: a pattern of its tests that `make check` runs; the others are long."""
     for item in items:
         chosen = getattr(item.module, "IN_CHECK", None)
         if chosen is not None and not re.search(chosen, item.name):
@@ -38,6 +37,7 @@ def pytest_collection_modifyitems(items):
     Where a module says in_turn(NAME, ...), each case of its tests (three or more of them) runs with one of the versions that the fixture NAME stands for, and the
     next case with the next; with the others it is long.
     """
+    choose(items)
     cases = {}
     for item in items:
         mark, spec = item.get_closest_marker("in_turn"), getattr(item, "callspec", None)

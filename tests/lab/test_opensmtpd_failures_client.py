@@ -7,7 +7,7 @@ from .test_failures_client import (required, server, test_client_breaks, test_cl
                                    test_client_gives_a_length_that_is_none, test_client_is_refused_in_step, test_client_is_silent)
 
 pytestmark = pytest.mark.usefixtures("needs_sotto")
-IN_CHECK = r"test_client_(refused|gives|drips)|test_client_breaks\[.*(half-a-hello|bad-record)"
+IN_CHECK = r"test_client_(is_refused|gives|drips)|test_client_breaks\[.*(half-a-hello|bad-record)"
 
 
 @pytest.fixture(params=[("i", False), ("j", True)], ids=["6.8-free", "7.6-required"])

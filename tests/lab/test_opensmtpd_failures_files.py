@@ -9,4 +9,4 @@ from .test_failures_start import broken, required     # noqa: F401 (fixtures)
 from .test_opensmtpd_failures_host import ends     # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.usefixtures("needs_sotto")
-IN_CHECK = r"test_clock_jumps\[.*back|test_avoided\[|test_conf_broken.*garbage|test_conf_is_no_file\[.*pipe"
+IN_CHECK = r"test_clock_jumps\[.*back|test_avoided\[|test_conf_broken_with_a_good_copy\[.*garbage|test_conf_is_no_file\[.*free-a-pipe"

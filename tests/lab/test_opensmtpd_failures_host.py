@@ -19,4 +19,7 @@ IN_CHECK = r"test_disk_hangs|test_state_of_pipes|test_no_log|test_state\[.*(miss
 
 @pytest.fixture(params=MIXED)
 def ends(lab, opensmtpds, postfixes, request):     # pylint: disable=unused-argument
-    return tuple(lab.servers[letter] for letter in request.param)
+    pair = tuple(lab.servers[letter] for letter in request.param)
+    for server in pair:
+        server.await_settled()      # no message goes down a connection of the test before
+    return pair
