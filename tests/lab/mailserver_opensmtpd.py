@@ -182,6 +182,9 @@ class OpenSMTPD(MailServer):
             client.ask("QUIT", 221)
 
     def forget(self):
+        """Also what sessions write at their end."""
+        with contextlib.suppress(Failed):
+            self.await_settled(5)
         super().forget()
         for folder in ("table", "hop"):
             shutil.rmtree(self.host.path(f"/var/lib/sotto/{folder}"), ignore_errors=True)
