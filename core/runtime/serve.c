@@ -162,6 +162,8 @@ int sotto_serve(struct sotto_served *s, int argc, char *argv[])
 		return USAGE;
 	}
 	(void)prctl(PR_SET_NAME, "sotto-serving", 0, 0, 0);
+	/* not the sessions, as it does not outlive fork(2): a daemon that is killed must not leave one behind that is stopped, with connections in its queue */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	warm_up();
 	for (;;) {
 		if (poll(at, 2, -1) < 0 && errno != EINTR)

@@ -26,7 +26,7 @@ static void try_it(const char *path)
 
 	if (folder < 0)
 		return;
-	fd = openat(folder, TRIED, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	fd = openat(folder, TRIED, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd >= 0) {
 		(void)!write(fd, "\n", 1);
 		close(fd);
