@@ -2,6 +2,7 @@
 """sotto-postfix enable, disable, status: what it makes of the administrator's configuration, and that all of it comes back."""
 
 import contextlib
+import re
 import ssl
 import threading
 
@@ -337,10 +338,14 @@ def test_submission_is_not_touched(lab, watch, stranger, postfix, port):
 
 # ---- while mail flows ----
 
+# the second: Postfix has noted that nobody was there, and spares itself the next tries
+NOBODY_LISTENS = r"while receiving the initial server greeting|delivery temporarily suspended|Connection (?:refused|reset)"
+
+
 def test_switched_while_mail_flows(watch, two):
     """
     Switched on and off again while letters come and go: each arrives, once, whichever way it takes, and at the first attempt; all but who comes in the very
-    moment in which Postfix listens anew, as the one on port 25 has another name, and of whose connection the kernel then knows nothing any more.
+    moment in which Postfix listens anew, as the one on port 25 has another name: there is nobody then, and no reply. No client hears one of ours that is none of smtpd's.
     """
     ours, other = two
     letters, over = [], threading.Event()
@@ -367,7 +372,7 @@ def test_switched_while_mail_flows(watch, two):
             sent = [one for one in letters if one[0] is origin]
             watch.await_log(origin, rf"to=<bert@{target.domain}>.*status=", len(sent))
         slow = [one for server in two for one in outcomes(watch.log(server)) if one["status"] != "sent"]
-        assert len(slow) <= 4 and all("while receiving the initial server greeting" in one["text"] for one in slow), slow[:5]
+        assert all(re.search(NOBODY_LISTENS, one["text"]) for one in slow) and len(slow) < len(letters) / 2, slow
         other.run_queue()
         for _, target, message in letters:
             assert not difference(target.await_token("bert", message), message)
