@@ -320,12 +320,14 @@ def test_enable_takes_back_what_does_not_seal(lab, postfixes, name, needs_sotto)
     whole = program.read_bytes()
     try:
         server.host.run(["cp", "--remove-destination", "/bin/false", "/usr/libexec/sotto/sotto-session"])
+        server.program_changed()
         done = server.host.run([SOTTO, "enable", "--yes"], check=False)
         assert done.returncode == CRITICAL and b"switched off again" in done.stderr, done
         found = json.loads(server.host.run([SOTTO, "status", "--json"], check=False).stdout)
         assert found["servers"] == {server.kind: "off"} and found["since"] == 0
     finally:
         program.write_bytes(whole)
+        server.program_changed()
         sotto(server, "enable", "--yes")
 
 
