@@ -48,11 +48,11 @@ def domains(lab, opensmtpds, postfixes):
 # ---- receivers ----
 
 @contextlib.contextmanager
-def listening(lab, server, options, *extra):
-    """OpenSMTPD with these options of its listeners on port 25, and a certificate of its own."""
+def listening(lab, server, options, *extra, head=""):
+    """OpenSMTPD with these options of its listeners on port 25, and a certificate of its own; head: lines before them."""
     if not server.host.read(CERTIFICATE):
         certified(lab, server)
-    server.pki, server.listen = f'pki {server.name} cert "{CERTIFICATE}"\npki {server.name} key "{KEY}"', f" {options} pki {server.name}" if options else ""
+    server.pki, server.listen = f'{head}pki {server.name} cert "{CERTIFICATE}"\npki {server.name} key "{KEY}"', f" {options} pki {server.name}" if options else ""
     try:
         with server.configured(*extra):
             yield server
@@ -162,16 +162,201 @@ def test_actions(lab, watch, pair, domains, how):
     with receiving(lab, target, how, those.values()), origin.configured(*lines_for(target, those)):
         origin.disable_sotto()
         try:
-            before = deliver(origin, [pair[0] for pair in sent.values()])
+            before = deliver(origin, [first for first, _ in sent.values()])
         finally:
             origin.enable_sotto()
         assert {name: told(before[f"bert@{those[name]}"]) for name in expected} == expected
-        now = deliver(origin, [pair[1] for pair in sent.values()])
+        now = deliver(origin, [second for _, second in sent.values()])
     through = {name for name, domain in those.items() if hop(now[f"bert@{domain}"])}
     assert through == MAY_BE_SEALED
     for name, domain in those.items():
-        to = f"bert@{domain}"
-        assert (now[to][0], now[to][2]) == (before[to][0], before[to][2]) if name in through else now[to] == before[to], name
-        if before[to][0] or name in through or before[to][2] != "Ok":
-            assert not watch.wire.find(*(secret for one in sent[name] for secret in (one.subject, one.message_id)) if name not in through or before[to][0]
-                                       else (sent[name][1].subject, sent[name][1].message_id)), f"{name}: can be read on the wire"
+        was, became = before[f"bert@{domain}"], now[f"bert@{domain}"]
+        assert (became[0], became[2]) == (was[0], was[2]) if name in through else became == was, name
+        hidden = [sent[name][1]] * (name in through) + sent[name] * (told(was) != SENT_WITHOUT)
+        assert not watch.wire.find(*(secret for one in hidden for secret in (one.subject, one.message_id))), f"{name}: can be read on the wire"
+
+
+# ---- listeners ----
+
+LISTENERS = {"tls": "tls", "tls-require": "tls-require", "verify": "tls-require verify", "auth": "tls auth-optional <people>", "smtps": ""}
+FAILED = ["TLS fails"]
+UNSURE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+UNSURE.check_hostname, UNSURE.verify_mode = False, ssl.CERT_NONE
+
+
+def connected(host, target, port):
+    sock = host.socket()
+    sock.settimeout(30)
+    sock.connect((target.v4, port))
+    return sock
+
+
+def inside(server, sock):
+    """What the server says within TLS, or how that failed."""
+    try:
+        with Bare(None, server.host, sock=UNSURE.wrap_socket(sock)) as client:
+            said = [] if client.sock.getpeername()[1] == 25 else [client.reply()]
+            said += [client.ask("EHLO mx.p.example", 250), client.ask("MAIL FROM:<x@p.example>", 250), client.ask(f"RCPT TO:<bert@{server.domain}>", 250)]
+            client.ask("RSET", 250)
+            return client.sock.version(), client.sock.getpeercert(binary_form=True), client.sock.cipher(), said + [client.ask("QUIT", 221)]
+    except (OSError, AssertionError):       # an alert, or the end: TCP may be quicker
+        return FAILED
+
+
+def dialogue(server, stranger, port):
+    """What a client without Sotto hears, with and without STARTTLS, and within it; and that the EHLO reply in the clear has the keyword."""
+    if port == 465:
+        return inside(server, connected(stranger.host, server.host, port)), False
+    with Bare(stranger.host, server.host) as client:
+        greeting, offered = client.reply(), client.ask("EHLO mx.p.example", 250)
+        mail = client.say("MAIL FROM:<x@p.example>")
+    with Bare(stranger.host, server.host, sock=connected(stranger.host, server.host, port)) as client:
+        client.reply()
+        client.ask("EHLO mx.p.example", 250)
+        go = client.say("STARTTLS")
+        said = [greeting, [line[4:] for line in offered if "XSOTTO" not in line], mail, go, inside(server, client.sock) if go[0][:3] == "220" else None]
+    return said, any("XSOTTO" in line for line in offered)
+
+
+def without_times(said):
+    """As text; the session's number, and what day it is, apart."""
+    return re.sub(r"\b[0-9a-f]{16}\b", "", repr(said))
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_listeners(lab, watch, opensmtpd, stranger, name):
+    """What a listener says of TLS, to a client without Sotto, is octet for octet what it says without, on both sides of STARTTLS (where 6.8 fails, it fails)."""
+    port = 465 if name == "smtps" else 25
+    extra = [f"listen on 0.0.0.0 smtps pki {opensmtpd.name}"] if port == 465 else []
+    certified(lab, opensmtpd)
+    before_listeners = 'table people { bert = "nobody" }\n' if name == "auth" else ""
+    with listening(lab, opensmtpd, LISTENERS[name], *extra, head=before_listeners):
+        now, keyword = dialogue(opensmtpd, stranger, port)
+        opensmtpd.disable_sotto()
+        try:
+            before, without = dialogue(opensmtpd, stranger, port)
+        finally:
+            opensmtpd.enable_sotto()
+    assert (keyword, without) == (port == 25, False)
+    assert without_times(now) == without_times(before)
+    if port == 25:
+        assert before[2][-1][:3] == ("530" if "require" in LISTENERS[name] else "250") and before[3][0][:3] == "220"
+    if opensmtpd.version.startswith("7"):
+        established = before if port == 465 else before[4]
+        assert established == FAILED if name == "verify" else established[0] == "TLSv1.3", established
+
+
+# ---- STARTTLS and the sealed session ----
+
+SEALED = [("i", "j"), ("j", "c"), ("j", "g"), ("a", "j"), ("f", "j")]
+
+
+@pytest.fixture(params=SEALED, ids=lambda one: "-to-".join(one))
+def ends(lab, opensmtpds, postfixes, request):
+    return tuple(lab.servers[name] for name in request.param)
+
+
+def used_tls(watch, origin, target):
+    """Whether TLS was used, by the log of each: (the client's, the server's)."""
+    went = {"exim": r"=> .*T=remote_smtp.* X=TLS", "postfix": r"postfix/smtp\[.*TLS connection established to", "opensmtpd": r" mta tls "}
+    came = {"exim": rf"<= anna@{origin.domain} H=.* X=TLS", "postfix": r"postfix/smtpd\[.*TLS connection established from", "opensmtpd": r" smtp tls "}
+    return (any(re.search(went[origin.kind], line) for line in watch.log(origin)), any(re.search(came[target.kind], line) for line in watch.log(target)))
+
+
+def talkative(server, *, client):
+    """Postfix says of TLS what it is asked to, and as a client uses it only where it is told."""
+    if server.kind != "postfix":
+        return contextlib.nullcontext()
+    return server.configured(smtp_tls_loglevel="1", smtpd_tls_loglevel="1", **({"smtp_tls_security_level": "may"} if client else {}))
+
+
+@contextlib.contextmanager
+def offering(lab, target, options="tls"):
+    """The target offers STARTTLS, and says in its log when it is used."""
+    with contextlib.ExitStack() as stack:
+        if target.kind == "opensmtpd":
+            stack.enter_context(listening(lab, target, options))
+        elif target.kind == "exim":
+            stack.enter_context(with_tls(target))
+        else:
+            certified(lab, target)
+            stack.enter_context(target.configured(**USED, smtpd_tls_security_level="may", smtpd_tls_loglevel="1"))
+        yield
+
+
+@pytest.mark.parametrize("starttls", ["keep", "skip"])
+def test_starttls_inside(lab, watch, ends, starttls):
+    """Within the sealed session the two use STARTTLS as before, by both logs; with starttls = skip they do not. On the wire there is neither."""
+    origin, target = ends
+    with offering(lab, target), talkative(origin, client=True), origin.sotto_conf(starttls=starttls):
+        message = letter(origin, target)
+        origin.submit(message)
+        delivered = arrives(watch, origin, target, message)
+        watch.traced(delivered, all_sealed(watch, origin, target, message), target)
+        assert used_tls(watch, origin, target) == ((True, True) if starttls == "keep" else (False, False))
+
+
+@pytest.mark.parametrize("starttls", ["keep", "skip"])
+@pytest.mark.parametrize("name", ["i", "a", "f"])
+def test_demanded_by_the_server(lab, watch, opensmtpds, postfixes, name, starttls):
+    """A server that takes no mail without STARTTLS (tls-require) gets it within the sealed session."""
+    origin, target = lab.servers[name], opensmtpds["j"]
+    with offering(lab, target, "tls-require"), talkative(origin, client=True), origin.sotto_conf(starttls=starttls):
+        message = letter(origin, target)
+        origin.submit(message)
+        arrives(watch, origin, target, message)
+        all_sealed(watch, origin, target, message)
+        assert used_tls(watch, origin, target) == (True, True)
+
+
+# ---- peers without Sotto, or that have it no more ----
+
+@pytest.mark.parametrize("starttls", ["keep", "skip"])
+def test_starttls_with_a_stranger(watch, opensmtpd, stranger, starttls):
+    """A host without Sotto that offers STARTTLS gets STARTTLS, whatever starttls says."""
+    with with_tls(stranger), opensmtpd.sotto_conf(starttls=starttls):
+        message = letter(opensmtpd, stranger)
+        opensmtpd.submit(message)
+        arrives(watch, opensmtpd, stranger, message)
+        assert used_tls(watch, opensmtpd, stranger) == (True, True)
+        assert watch.wire.find("STARTTLS") and not watch.wire.find(message.subject, *message.secrets[-3:])
+
+
+@pytest.mark.parametrize("starttls", ["keep", "skip"])
+@pytest.mark.parametrize("name", ["c", "g"])
+def test_starttls_through_the_hop(lab, watch, opensmtpd, postfixes, name, starttls):
+    """Mail that takes the hop to a server that offers XSOTTO no more gets the STARTTLS that this one offers, through the hop, whatever starttls says."""
+    target = lab.servers[name]
+    with offering(lab, target), opensmtpd.sotto_conf(starttls=starttls):
+        opensmtpd.asks(target.domain)
+        with target.sotto_conf(mode="off"):
+            message = letter(opensmtpd, target)
+            opensmtpd.submit(message)
+            arrives(watch, opensmtpd, target, message)
+            assert watch.await_log(opensmtpd, r'mta delivery .*relay="127\..*result="Ok"')
+            assert used_tls(watch, opensmtpd, target) == (True, True)
+    watch.await_said(opensmtpd, "connect", "clear")
+    assert watch.wire.find("STARTTLS") and not watch.wire.find(message.subject, *message.secrets[-3:], "XSOTTO 1 1216")
+
+
+def test_a_stranger_gets_starttls(lab, watch, opensmtpds, stranger):
+    """A host without Sotto that connects to us finds our STARTTLS and uses it."""
+    target = opensmtpds["j"]
+    with offering(lab, target):
+        message = letter(stranger, target)
+        stranger.submit(message)
+        arrives(watch, stranger, target, message)
+        assert used_tls(watch, stranger, target) == (True, True)
+        assert not watch.wire.find(message.subject)
+
+
+@pytest.mark.parametrize("name", ["a", "f", "j"])
+def test_broken_starttls(lab, watch, opensmtpds, postfixes, name):
+    """6.8 offers a STARTTLS that fails by itself: within the sealed session too the other side then goes on without, as it does without Sotto, and nothing can be read."""
+    origin, target = lab.servers[name], opensmtpds["i"]
+    with offering(lab, target), talkative(origin, client=True):
+        message = letter(origin, target)
+        origin.submit(message)
+        arrives(watch, origin, target, message)
+        assert used_tls(watch, origin, target) == (False, False)
+        assert not watch.wire.find(message.subject, *message.secrets[-3:], "STARTTLS\r\n")
