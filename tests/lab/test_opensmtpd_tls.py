@@ -10,6 +10,7 @@ import ssl
 
 import pytest
 
+from . import wait
 from .certificates import AUTHORITY, CERTIFICATE, KEY, USED, certified
 from .message import Message
 from .mailserver_opensmtpd import SCRIPT
@@ -263,11 +264,11 @@ def used_tls(watch, origin, target):
     return (any(re.search(went[origin.kind], line) for line in watch.log(origin)), any(re.search(came[target.kind], line) for line in watch.log(target)))
 
 
-def talkative(server, *, client):
-    """Postfix says of TLS what it is asked to, and as a client uses it only where it is told."""
+def willing(server):
+    """As a client Postfix uses TLS only where it is told, and says so where it is asked to."""
     if server.kind != "postfix":
         return contextlib.nullcontext()
-    return server.configured(smtp_tls_loglevel="1", smtpd_tls_loglevel="1", **({"smtp_tls_security_level": "may"} if client else {}))
+    return server.configured(smtp_tls_security_level="may", smtp_tls_loglevel="1")
 
 
 @contextlib.contextmanager
@@ -288,7 +289,7 @@ def offering(lab, target, options="tls"):
 def test_starttls_inside(lab, watch, ends, starttls):
     """Within the sealed session the two use STARTTLS as before, by both logs; with starttls = skip they do not. On the wire there is neither."""
     origin, target = ends
-    with offering(lab, target), talkative(origin, client=True), origin.sotto_conf(starttls=starttls):
+    with offering(lab, target), willing(origin), origin.sotto_conf(starttls=starttls):
         message = letter(origin, target)
         origin.submit(message)
         delivered = arrives(watch, origin, target, message)
@@ -296,12 +297,11 @@ def test_starttls_inside(lab, watch, ends, starttls):
         assert used_tls(watch, origin, target) == ((True, True) if starttls == "keep" else (False, False))
 
 
-@pytest.mark.parametrize("starttls", ["keep", "skip"])
 @pytest.mark.parametrize("name", ["i", "a", "f"])
-def test_demanded_by_the_server(lab, watch, opensmtpds, postfixes, name, starttls):
+def test_demanded_by_the_server(lab, watch, opensmtpds, postfixes, name):
     """A server that takes no mail without STARTTLS (tls-require) gets it within the sealed session."""
     origin, target = lab.servers[name], opensmtpds["j"]
-    with offering(lab, target, "tls-require"), talkative(origin, client=True), origin.sotto_conf(starttls=starttls):
+    with offering(lab, target, "tls-require"), willing(origin):
         message = letter(origin, target)
         origin.submit(message)
         arrives(watch, origin, target, message)
@@ -350,13 +350,70 @@ def test_a_stranger_gets_starttls(lab, watch, opensmtpds, stranger):
         assert not watch.wire.find(message.subject)
 
 
+def first_attempt(origin, message):
+    """Whether it was delivered, or waits; nothing stays in the queue."""
+    to, mark = message.recipients[0], len(origin.log())
+    origin.submit(message)
+    origin.await_log(f"{origin.sent(to)}|{origin.deferred(to)}", mark)
+    waits = any(re.search(origin.deferred(to), line) for line in origin.log()[mark:])
+    origin.clear_queue()
+    origin.await_empty_queue()
+    return "waits" if waits else "sent"
+
+
 @pytest.mark.parametrize("name", ["a", "f", "j"])
 def test_broken_starttls(lab, watch, opensmtpds, postfixes, name):
-    """6.8 offers a STARTTLS that fails by itself: within the sealed session too the other side then goes on without, as it does without Sotto, and nothing can be read."""
+    """6.8 offers a STARTTLS that fails by itself. Within the sealed session the other side does about it what it does without Sotto, and nothing can be read."""
     origin, target = lab.servers[name], opensmtpds["i"]
-    with offering(lab, target), talkative(origin, client=True):
+    with offering(lab, target), willing(origin):
+        origin.disable_sotto()
+        try:
+            before = first_attempt(origin, letter(origin, target))
+        finally:
+            origin.enable_sotto()
+        origin.forget_hosts()
         message = letter(origin, target)
-        origin.submit(message)
-        arrives(watch, origin, target, message)
-        assert used_tls(watch, origin, target) == (False, False)
-        assert not watch.wire.find(message.subject, *message.secrets[-3:], "STARTTLS\r\n")
+        assert (first_attempt(origin, message), name) == (before, name)
+        assert before == ("waits" if origin.kind == "postfix" else "sent")
+    assert not watch.wire.find(message.subject, message.message_id, message.secrets[-1])
+    assert watch.said(origin, "connect", target.host, "sealed")
+
+
+# ---- the administrator demands more ----
+
+@contextlib.contextmanager
+def edited(server, command, before, after):
+    """The administrator writes that into smtpd.conf, calls the script, and starts smtpd anew."""
+    text = server.host.read("/etc/smtpd.conf").decode()
+    assert before in text
+    server.host.write("/etc/smtpd.conf", text.replace(before, after))
+    server.host.run([SCRIPT, command, "--no-restart"])
+    server.stop()
+    server.host.run(["smtpd"])
+    try:
+        server.await_listening()
+        yield
+    finally:
+        server.stop()
+        server.start()
+
+
+@pytest.mark.parametrize("command", ["enable", "disable"])
+def test_demanded_while_mail_is_queued(watch, opensmtpd, stranger, command):
+    """TLS is demanded by an action while mail of it that was to take the hop is in the queue: it waits until there is TLS, as it would without Sotto, and goes then."""
+    message = letter(opensmtpd, stranger)
+    with opensmtpd.configured('action "out" relay', 'match from local for any action "out"'):
+        with opensmtpd.sotto_conf(require=[stranger.domain]):
+            opensmtpd.submit(message)
+            watch.await_log(opensmtpd, opensmtpd.deferred(message.recipients[0]))
+        mark = len(opensmtpd.log())
+        with edited(opensmtpd, command, '#sotto#action "out" relay\n', '#sotto#action "out" relay tls no-verify\n'):
+            wait.until(lambda: len(opensmtpd.queue()) == 1, [opensmtpd.host.folder], 10, "the queue is read")
+            opensmtpd.run_queue()
+            opensmtpd.await_log(opensmtpd.deferred(message.recipients[0]), mark)
+            assert not stranger.delivered("bert")
+            with with_tls(stranger):
+                opensmtpd.forget_hosts()
+                opensmtpd.run_queue()
+                arrives(watch, opensmtpd, stranger, message)
+    assert not watch.wire.find(*message.secrets)
