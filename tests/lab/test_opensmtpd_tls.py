@@ -409,6 +409,7 @@ def test_demanded_while_mail_is_queued(watch, opensmtpd, stranger, command):
         mark = len(opensmtpd.log())
         with edited(opensmtpd, command, '#sotto#action "out" relay\n', '#sotto#action "out" relay tls no-verify\n'):
             wait.until(lambda: len(opensmtpd.queue()) == 1, [opensmtpd.host.folder], 10, "the queue is read")
+            opensmtpd.forget_hosts()
             opensmtpd.run_queue()
             opensmtpd.await_log(opensmtpd.deferred(message.recipients[0]), mark)
             assert not stranger.delivered("bert")
