@@ -128,12 +128,12 @@ def hop(became):
     return became[1] is not None and "127." in became[1]
 
 
-def lines_for(target, those):
-    """The actions, and the matches that lead to them."""
+def lines_for(origin, target, those):
+    """The actions, and the matches that lead to them: for all domains, as those are that Sotto looks at, and by the sender, so that there can be many."""
     lines = [f'ca "lab" cert "{AUTHORITY}"']
-    for name, domain in those.items():
+    for name in those:
         if name != "plain":
-            lines += [f'action "{name}" {ACTIONS[name].format(host=target.name)}', f'match from local for domain "{domain}" action "{name}"']
+            lines += [f'action "{name}" {ACTIONS[name].format(host=target.name)}', f'match from local mail-from "{name}@{origin.domain}" for any action "{name}"']
     return lines
 
 
@@ -158,9 +158,9 @@ def test_actions(lab, watch, pair, domains, how):
     origin, target = pair
     expected = {name: one for name, one in EXPECTED[how].items() if not (name.startswith("smtps") and target.kind == "postfix")}
     those = {name: domains[target][name] for name in expected}
-    sent = {name: [Message(f"anna@{origin.domain}", f"bert@{domain}") for _ in range(2)] for name, domain in those.items()}
+    sent = {name: [Message(f"{name}@{origin.domain}", f"bert@{domain}") for _ in range(2)] for name, domain in those.items()}
     trusting(lab, origin)
-    with receiving(lab, target, how, those.values()), origin.configured(*lines_for(target, those)):
+    with receiving(lab, target, how, those.values()), origin.configured(*lines_for(origin, target, those)):
         origin.disable_sotto()
         try:
             before = deliver(origin, [first for first, _ in sent.values()])
