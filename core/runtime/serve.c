@@ -83,6 +83,7 @@ static void become_child(struct sotto_served *s, char *program)
 	ssize_t n;
 
 	(void)prctl(PR_SET_NAME, "sotto-session", 0, 0, 0);
+	(void)signal(SIGCHLD, SIG_DFL);
 	n = is_ours(s->starter) ? receive(s, fds) : -1;
 	ready = n > 0 ? fcntl(s->starter, F_DUPFD_CLOEXEC, 0) : -1;
 	if (ready < 0 || make_words(s, program, (size_t)n, fds[0], fds[1], ready) != 0)
@@ -90,6 +91,12 @@ static void become_child(struct sotto_served *s, char *program)
 }
 
 /* ---- the process that forks ---- */
+
+/* For poll(2) to be left: who has ended is waited for at once. */
+static void on_child_ended(int number)
+{
+	(void)number;
+}
 
 /* What is set up by its first use is so before there are children: each would do it for itself. */
 static void warm_up(void)
@@ -162,8 +169,12 @@ int sotto_serve(struct sotto_served *s, int argc, char *argv[])
 		return USAGE;
 	}
 	(void)prctl(PR_SET_NAME, "sotto-serving", 0, 0, 0);
+	/* not the sessions, as it does not outlive fork(2): a daemon that is killed must not leave one behind that is stopped, with connections in its queue */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	warm_up();
+	(void)sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child_ended }, NULL);
 	for (;;) {
+		at[0].revents = at[1].revents = 0;
 		if (poll(at, 2, -1) < 0 && errno != EINTR)
 			return OVER;
 		if (!reap() || (at[1].revents != 0 && !answer(at[1].fd)))

@@ -18,6 +18,7 @@
 
 #define NOWHERE "/dev/null/no-state"	/* ENOTDIR, whatever is done there, and no disk */
 #define TRIED ".tried"
+#define TELL_MS 60000	/* between two lines of a disk that comes and goes */
 
 /* A file is written, as the journal of a disk may hang that is read from memory. What goes wrong is none of our business here. */
 static void try_it(const char *path)
@@ -26,7 +27,7 @@ static void try_it(const char *path)
 
 	if (folder < 0)
 		return;
-	fd = openat(folder, TRIED, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	fd = openat(folder, TRIED, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd >= 0) {
 		(void)!write(fd, "\n", 1);
 		close(fd);
@@ -105,6 +106,11 @@ bool sotto_disk_look(struct sotto_disk *d)
 	if (d->hangs == hung)
 		return false;
 	(void)snprintf(d->state, sizeof(d->state), "%s", d->hangs ? NOWHERE : d->path);
+	if (d->hangs)
+		d->tells = d->told == 0 || d->tried - d->told >= TELL_MS;
+	if (!d->tells)
+		return true;
+	d->told = d->tried;
 	sotto_log(d->hangs ? LOG_ERR : LOG_NOTICE, d->hangs ? "%s: the disk does not answer; going on without what is known of others" :
 		  "%s: the disk answers again", d->path);
 	return true;

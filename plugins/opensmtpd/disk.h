@@ -14,6 +14,8 @@ struct sotto_disk {
 	int talk;		/* -1: nobody tries it, and it is believed */
 	bool asked, hangs;
 	int64_t tried;		/* when it last answered, ms */
+	bool tells;		/* the log has heard that it hangs */
+	int64_t told;
 	char state[4096];	/* the folder to use at this moment: its own path, or one that does not exist */
 	char path[4096];
 };

@@ -263,6 +263,7 @@ bool sotto_keeper_tell(const struct sotto_keeper *k, const char *line, size_t le
 static void hear_ready(struct sotto_keeper *k)
 {
 	k->ready = true;
+	k->alive = k->ticked = sotto_now_ms();	/* it says so each second, and may stand still before the first */
 	if (k->passer > 0)
 		sotto_log(LOG_NOTICE, "the worker is back");
 	k->passer = 0;

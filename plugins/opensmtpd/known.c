@@ -51,8 +51,17 @@ static struct {
 	char domain[CLAIMS][SOTTO_FILE_NAME];
 } claims;
 
-static void keep_claim(const char *domain)
+/*
+ * Of required domains alone: the table sends nobody else's mail to an address that it has no file for. Nobody knows whose that address is on
+ * the disk; a domain that a stranger chooses must not get the mail of the one whose it is.
+ */
+static void keep_claim(const struct sotto_worker *w, const char *domain)
 {
+	char path[sizeof(w->conf_dir) + 16], err[512];
+
+	(void)snprintf(path, sizeof(path), "%s/require", w->conf_dir);
+	if (sotto_names_match(path, &(struct sotto_who){ .domain = domain }, err, sizeof(err)) != 1)
+		return;
 	for (unsigned i = 0; i < CLAIMS; i++)
 		if (strcmp(claims.domain[i], domain) == 0)
 			return;
@@ -83,7 +92,7 @@ static bool begin(const struct sotto_worker *w, const char *domain, struct sotto
 	if (rc == 0)
 		rc = sotto_hop_claim(w->hop_dir, r->domain, &r->hop);
 	if (rc != 0 && rc != -EADDRINUSE && rc != -EINVAL) {
-		keep_claim(r->domain);
+		keep_claim(w, r->domain);
 		complain(w, rc);
 	}
 	return rc == 0;

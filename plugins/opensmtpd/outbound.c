@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "core/runtime/addr.h"
+#include "core/runtime/deadline.h"
 #include "core/runtime/dial.h"
 #include "core/runtime/hop.h"
 #include "core/runtime/log.h"
@@ -22,6 +23,8 @@
 
 #define OUT_OF_ORDER "421 4.3.0 Out of order at the moment; nothing was sent\r\n"
 #define NO_DOMAIN "421 4.3.2 This address means no domain\r\n"
+#define DISK_MS 8000	/* for a disk that hangs: smtpd tries again after 400 s where it hears 421 */
+#define LOOK_MS 100
 
 static void on_connected(struct sotto_one *o, const struct sotto_dial_result *r)
 {
@@ -86,6 +89,43 @@ static void dial(struct sotto_one *o)
 		sotto_one_goodbye(o, o->mta, OUT_OF_ORDER);
 }
 
+static void begin(struct sotto_one *o);
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct sotto_one *o = arg;
+
+	(void)fd;
+	(void)what;
+	event_free(o->event);
+	o->event = NULL;
+	sotto_worker_look(o->w);
+	begin(o);
+}
+
+/* False: it is not to be waited for any more. */
+static bool wait_for_disk(struct sotto_one *o)
+{
+	const struct timeval pause = { .tv_usec = LOOK_MS * 1000 };
+
+	if (!o->w->disk.hangs || sotto_left_ms(o->deadline) == 0)
+		return false;
+	o->event = evtimer_new(o->w->base, on_look, o);
+	return o->event != NULL && event_add(o->event, &pause) == 0;
+}
+
+static void begin(struct sotto_one *o)
+{
+	if (!find_domain(o->w, o->mta, o->domain, sizeof(o->domain))) {
+		if (!wait_for_disk(o))
+			sotto_one_goodbye(o, o->mta, NO_DOMAIN);
+		return;
+	}
+	sotto_one_describe(o, SOTTO_CONNECT);
+	o->conduct.config.domain = o->conduct.config.learns = o->domain;
+	dial(o);
+}
+
 void sotto_outbound(struct sotto_worker *w, int fd)
 {
 	struct sotto_one *o = sotto_one_new(w, fd);
@@ -97,11 +137,6 @@ void sotto_outbound(struct sotto_worker *w, int fd)
 		sotto_one_free(o);
 		return;
 	}
-	if (!find_domain(w, fd, o->domain, sizeof(o->domain))) {
-		sotto_one_goodbye(o, o->mta, NO_DOMAIN);
-		return;
-	}
-	sotto_one_describe(o, SOTTO_CONNECT);
-	o->conduct.config.domain = o->conduct.config.learns = o->domain;
-	dial(o);
+	o->deadline = sotto_now_ms() + DISK_MS;
+	begin(o);
 }

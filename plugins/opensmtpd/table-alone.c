@@ -49,6 +49,17 @@ bool sotto_table_listed(const struct sotto_table *t, const char *file, const cha
 bool sotto_table_match_alone(const struct sotto_table *t, const char *domain)
 {
 	char name[SOTTO_FILE_NAME];
+	struct sotto_route r;
+
+	if (sotto_name_of_domain(name, domain) != 0)
+		return false;
+	(void)!sotto_route_load(t->state, name, &r);	/* zero where there is none */
+	return sotto_table_required(t, name, &r);
+}
+
+bool sotto_table_match_by_name(const struct sotto_table *t, const char *domain)
+{
+	char name[SOTTO_FILE_NAME];
 
 	return sotto_name_of_domain(name, domain) == 0 && sotto_table_listed(t, "require", name);
 }

@@ -105,8 +105,8 @@ static bool ask_child(const struct sotto_table_question *q, struct sotto_table_a
 
 /* ---- smtpd ---- */
 
-/* To be judged by files that may be on a disk which hangs: in a process of its own, which is not waited for either. */
-static bool relay_in_time(const char *key, char url[SOTTO_TABLE_URL])
+/* By files that may be on a disk which hangs: in a process of its own, which is not waited for either. False: it has not answered in time. */
+static bool judge_in_time(const struct sotto_table_question *q, struct sotto_table_answer *a)
 {
 	int64_t deadline = sotto_now_ms() + ANSWER_MS;
 	int pair[2];
@@ -117,26 +117,27 @@ static bool relay_in_time(const char *key, char url[SOTTO_TABLE_URL])
 		return false;
 	pid = fork();
 	if (pid == 0) {
-		char found[SOTTO_TABLE_URL] = "";
-
-		(void)sotto_table_relay_alone(&all.table, key, found);
-		_exit(send(pair[1], found, sizeof(found), MSG_NOSIGNAL) != (ssize_t)sizeof(found));
+		a->found = q->relay ? sotto_table_relay_alone(&all.table, q->key, a->value) : sotto_table_match_alone(&all.table, q->key);
+		_exit(send(pair[1], a, sizeof(*a), MSG_NOSIGNAL) != (ssize_t)sizeof(*a));
 	}
 	close(pair[1]);
-	known = pid > 0 && sotto_wait_fd(pair[0], POLLIN, deadline) == 0 && recv(pair[0], url, SOTTO_TABLE_URL, MSG_DONTWAIT) == SOTTO_TABLE_URL;
+	known = pid > 0 && sotto_wait_fd(pair[0], POLLIN, deadline) == 0 && recv(pair[0], a, sizeof(*a), MSG_DONTWAIT) == (ssize_t)sizeof(*a);
 	close(pair[0]);
 	if (pid > 0)
 		(void)kill(pid, SIGKILL);
-	return known && url[0] != '\0';
+	return known;
 }
 
 static void answer_alone(const struct sotto_table_question *q, struct sotto_table_answer *a)
 {
+	bool known;
+
 	memset(a, 0, sizeof(*a));
-	if (!q->relay)
-		a->found = sotto_table_match_alone(&all.table, q->key);
-	else
-		a->found = relay_in_time(q->key, a->value) || sotto_table_relay_nowhere(&all.table, a->value);
+	known = judge_in_time(q, a);
+	if (!known && !q->relay)
+		a->found = sotto_table_match_by_name(&all.table, q->key);
+	else if (q->relay && (!known || !a->found))
+		a->found = sotto_table_relay_nowhere(&all.table, a->value);
 }
 
 /* What the key stands for; NULL: nothing. */

@@ -46,7 +46,8 @@ const char *sotto_table_obstacle(const struct sotto_table *t);
 bool sotto_table_match_alone(const struct sotto_table *t, const char *domain);
 bool sotto_table_relay_alone(const struct sotto_table *t, const char *domain, char url[SOTTO_TABLE_URL]);
 
-/* Where nothing can be read: an address where nobody is, so that mail waits. True. */
+/* Where the state cannot be read: what is required by the domain's own name; and an address where nobody is, so that mail waits (true). */
+bool sotto_table_match_by_name(const struct sotto_table *t, const char *domain);
 bool sotto_table_relay_nowhere(const struct sotto_table *t, char url[SOTTO_TABLE_URL]);
 
 #endif

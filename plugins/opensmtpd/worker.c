@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/crypto/memory.h"
+#include "core/runtime/deadline.h"
 #include "core/runtime/log.h"
 #include "core/runtime/sandbox.h"
 #include "plugins/opensmtpd/keeper.h"
@@ -30,6 +32,8 @@
 
 #define SESSIONS_OWN (128 * 1024)	/* a session's buffers are larger, nothing else that is allocated is */
 #define RESOLV_CONF "/etc/resolv.conf"
+#define A_MOMENT_MS 1000
+#define LOOK_MS 10
 #define OLD_S 120	/* no lookup takes that long */
 
 enum { WELL = 0, FAILED = 1, USAGE = 2 };
@@ -54,17 +58,23 @@ static void harden(void)
 
 /*
  * Says to table-sotto, by a lock that ends with us, that somebody serves the hop. Without it mail goes natively: no reason to end, but to tell.
- * Another worker, which is ending, may have it still; table-sotto takes it for a moment.
+ * table-sotto takes it for a moment; whoever keeps it is not waited for.
  */
 static int be_seen(const struct sotto_worker *w)
 {
 	char path[4200];
-	int fd;
+	int64_t end = sotto_now_ms() + A_MOMENT_MS;
+	int fd, r;
 
 	(void)snprintf(path, sizeof(path), "%s/" SOTTO_WORKER_LOCK, w->run);
 	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0 || fchmod(fd, 0644) != 0 || flock(fd, LOCK_SH) != 0)
-		sotto_log_limited(w->state, "lock-limit", LOG_ERR, "%s: %s; mail goes out natively", path, strerror(errno));
+	r = fd < 0 ? -1 : fchmod(fd, 0644);
+	while (r == 0 && (r = flock(fd, LOCK_SH | LOCK_NB)) != 0 && errno == EWOULDBLOCK && sotto_now_ms() < end) {
+		(void)poll(NULL, 0, LOOK_MS);
+		r = 0;
+	}
+	if (r != 0)
+		sotto_log_limited(w->run, ".lock-limit", LOG_ERR, "%s: %s; mail goes out natively", path, strerror(errno));
 	return fd;
 }
 
@@ -115,7 +125,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	sotto_worker_look(w);
+	if (w->n > 0 || w->disk.hangs)	/* else whoever comes next looks: an idle host's disk may sleep */
+		sotto_worker_look(w);
 	look_at_resolv(w);
 	(void)!send(w->talk, SOTTO_WORKER_ALIVE, strlen(SOTTO_WORKER_ALIVE), MSG_NOSIGNAL | MSG_DONTWAIT);
 }

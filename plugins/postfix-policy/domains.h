@@ -30,7 +30,7 @@ struct sotto_domain {
 	bool asked;			/* a session is finding out what it offers */
 	bool refused;			/* its mail server must not get mail in the clear, a session has said (ready.h); ask sotto_domains_refused */
 	unsigned refused_at;		/* the generation of the lists then */
-	unsigned sessions;		/* that are under way */
+	unsigned sessions;		/* that are under way; one that is not ready yet has said nothing */
 	int64_t ended;			/* when the last of them did */
 	int64_t claimed;		/* when its address was last claimed; 0: never */
 	struct in_addr address;

@@ -89,8 +89,6 @@ static int serve_alone(struct front *f, const char *why)
 	char text[SOTTO_ADDR_TEXT];
 	bool required;
 
-	if (!find_addresses(f))
-		return 0;
 	sotto_addr_write(text, &f->peer);
 	required = is_required(f);
 	sotto_spawned_report(".front-limit", LOG_WARNING, "%s; the connection from [%s] %s", why, text,
@@ -194,7 +192,7 @@ int main(int argc, char **argv)
 	sotto_spawned("sotto-front");
 	if (read_options(&f, argc, argv) != 0 || sotto_spawned_check() != 0)
 		return 1;
-	if (was_handed_over(&f))
+	if (!find_addresses(&f) || was_handed_over(&f))
 		return 0;
 	try_session(&f, why, sizeof(why));
 	return serve_alone(&f, why);

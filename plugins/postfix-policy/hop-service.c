@@ -102,18 +102,19 @@ static void give(struct sotto_held *c)
 	int r = sotto_sessions_start(c->service->sessions, c->domain, c->fd, c);
 
 	c->starting = r == 0;
-	if (r == 0) {
-		c->domain->sessions++;
+	if (r == 0)
 		return;
-	}
 	complain_of_session(c->service, strerror(-r));
 	say_and_drop(c, "no session to be had");
 }
 
 static void on_given(void *arg, void *connection)
 {
+	struct sotto_held *c = connection;
+
 	(void)arg;
-	drop(connection);
+	c->domain->sessions++;
+	drop(c);
 }
 
 /* Those that wait for what it would have found out have waited enough. */
@@ -227,11 +228,13 @@ void sotto_hop_service_hear(struct sotto_hop_service *h, const struct sotto_doma
 }
 
 /* It has ended without a word of what the domain offers: the next one finds out. */
-static void on_ended(void *arg, struct sotto_domain *d)
+static void on_ended(void *arg, struct sotto_domain *d, bool given)
 {
 	(void)arg;
-	d->sessions--;
-	d->ended = now_s();
+	if (given) {
+		d->sessions--;
+		d->ended = now_s();
+	}
 	if (sotto_domain_state_now(&d->state, now_s()) != SOTTO_DOMAIN_UNKNOWN)
 		return;
 	d->asked = false;

@@ -21,6 +21,7 @@
 #define LISTENING 3	/* its descriptors */
 #define DAEMON 4
 #define SILENT 3	/* questions without an answer: it hangs */
+#define OLD 3600	/* seconds: then another one is started, with the libraries as they are by then, and another layout of memory */
 
 struct sotto_serving {
 	const struct sotto_policyd *p;
@@ -28,7 +29,7 @@ struct sotto_serving {
 	struct event *tick, *said;
 	pid_t pid;		/* 0: there is none */
 	int talk;		/* -1: it is to end, or there is none */
-	unsigned unanswered;
+	unsigned unanswered, age;	/* age: seconds */
 	bool there;		/* path is its socket */
 };
 
@@ -123,7 +124,7 @@ static void begin(struct sotto_serving *s)
 		fail(s, "cannot be started");
 		return;
 	}
-	s->unanswered = 0;
+	s->unanswered = s->age = 0;
 	ask(s);
 }
 
@@ -139,6 +140,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 	if (s->pid == 0)
 		begin(s);
+	else if (++s->age == OLD)
+		withdraw(s);
 	else if (s->talk >= 0 && s->unanswered < SILENT)
 		ask(s);
 	else if (s->talk >= 0)

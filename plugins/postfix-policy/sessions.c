@@ -28,6 +28,7 @@ struct one {
 	struct event *late;	/* the limit in time, until it is given; libevent has one of a persistent event's own begin anew with each octet */
 	pid_t pid;
 	int ready;
+	bool given;
 };
 
 struct sotto_sessions {
@@ -74,6 +75,7 @@ static void give(struct one *one)
 		return;
 	}
 	one->connection = NULL;
+	one->given = true;
 	(void)event_del(one->late);
 	one->s->hooks.given(one->s->hooks.arg, connection);
 }
@@ -131,6 +133,7 @@ static void on_child(evutil_socket_t number, short what, void *arg)
 	struct sotto_sessions *s = arg;
 	struct sotto_domain *domain;
 	struct one *one;
+	bool given;
 
 	(void)number;
 	(void)what;
@@ -142,9 +145,10 @@ static void on_child(evutil_socket_t number, short what, void *arg)
 		}
 		on_said(one->ready, EV_READ, one);	/* its last words */
 		domain = one->domain;
+		given = one->given;
 		s->all[i] = s->all[--s->n];
 		forget(one);
-		s->hooks.ended(s->hooks.arg, domain);
+		s->hooks.ended(s->hooks.arg, domain, given);
 	}
 }
 

@@ -23,7 +23,7 @@ struct sotto_sessions_hooks {
 	void (*failed)(void *arg, void *connection, const char *why);	/* the session that was to have it is no more */
 	void (*told)(void *arg, struct sotto_domain *d, enum sotto_domain_offer what);
 	void (*refused)(void *arg, struct sotto_domain *d, bool refused);	/* whether its mail server may be gone to without us (ready.h) */
-	void (*ended)(void *arg, struct sotto_domain *d);		/* a session for this domain, after any of the above */
+	void (*ended)(void *arg, struct sotto_domain *d, bool given);	/* a session for this domain, after any of the above; given: it had the connection */
 	void *arg;
 };
 

@@ -290,8 +290,11 @@ def encrypted(client):
     return Bare(None, None, sock=tls(client.sock))
 
 
+SESSIONS = ("sotto-front", "sotto-session")
+
+
 def ours(server):
-    return [name for _, name, _ in server.host.processes() if name in ("sotto-front", "sotto-session")]
+    return [name for _, name, _ in server.host.processes() if name in SESSIONS]
 
 
 def hand_in(stranger, server, port):
@@ -326,6 +329,7 @@ def test_submission_is_not_touched(lab, watch, stranger, postfix, port):
         lines = {name: postfix.postconf("-M", name) for name in SUBMISSION}
     with administered(postfix, USED, SUBMISSION):
         assert "XSOTTO" in str(offers(stranger.host, postfix.host))
+        postfix.host.await_quiet(lambda name, state: name in SESSIONS, 20)
         assert hand_in(stranger, postfix, port) == before
         assert {name: postfix.postconf("-M", name) for name in SUBMISSION} == lines
     assert "XSOTTO" not in str(before) and b"XSOTTO" not in b"".join(watch.wire.octets(s) for s in watch.wire.from_port(port))

@@ -96,7 +96,9 @@ static void play_worker(int argc, char **argv)
 		(void)pause();
 	say(talk, "ready");
 	for (;;) {
-		(void)poll(p, 2, -1);
+		(void)poll(p, 2, 1000);
+		if (strcmp(how, "still") != 0)
+			say(talk, "alive");
 		if (p[1].revents != 0)
 			serve(listening);
 		if (p[0].revents == 0)
@@ -348,6 +350,23 @@ static void test_early_and_slow(void **state)
 	end(&t);
 }
 
+/* It may stand still as soon as it is ready, by the first connection. */
+static void test_never_alive(void **state)
+{
+	int64_t until = lab_now() + SOTTO_STUCK_MS + PATIENCE;
+	struct stage t;
+	int first;
+
+	(void)state;
+	begin(&t, "still", self);
+	first = served_by(&t);
+	while (served_by(&t) == first) {
+		assert_true(lab_now() < until);
+		(void)poll(NULL, 0, 100);
+	}
+	end(&t);
+}
+
 /* begin, `n` times x, a newline. */
 static void put_long(int fd, const char *begin_with, size_t n)
 {
@@ -563,6 +582,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_fails_under_way, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_malformed, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_early_and_slow, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_never_alive, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_enormous, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_data_lines, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_old_smtpd, lab_set_up, lab_tear_down),

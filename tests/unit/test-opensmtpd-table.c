@@ -63,9 +63,10 @@ static void begin(struct stage *t)
 	put_route("offers.example", (int64_t)time(NULL) + 1000, "mx.offers.example");
 	put_route("over.example", (int64_t)time(NULL) - 1, "mx.over.example");
 	put_route("required.example", 0, "mx.required.example");
+	put_route("by-host.example", 0, "mx.required-host.example");
 	put_route("excluded.example", (int64_t)time(NULL) + 1000, "mx.excluded.example");
 	put_route("future.example", (int64_t)time(NULL) + 1000000, "mx.future.example");
-	lab_write(lab_require, "required.example\nunseen.example\n", 0644);
+	lab_write(lab_require, "required.example\nunseen.example\nmx.required-host.example\n", 0644);
 	(void)snprintf(t->paths, sizeof(t->paths), "%s/exclude", lab_dir);
 	lab_write(t->paths, "excluded.example\n", 0644);
 	(void)snprintf(t->paths, sizeof(t->paths), "%s:%s/sotto.conf:%s:%s", lab_dir, lab_dir, lab_dir, judge);
@@ -121,7 +122,7 @@ static void test_match(void **state)
 	} all[] = {
 		{ "offers.example", "found" }, { "OFFERS.example", "found" }, { "offers.example.", "found" }, { "other.example", "not-found" },
 		{ "over.example", "not-found" }, { "future.example", "not-found" }, { "excluded.example", "not-found" }, { "required.example", "found" },
-		{ "unseen.example", "found" }, { "../offers.example", "not-found" }, { "[192.0.2.1]", "not-found" }, { "a|b", "not-found" }, { ".", "not-found" },
+		{ "unseen.example", "found" }, { "by-host.example", "found" }, { "../offers.example", "not-found" }, { "[192.0.2.1]", "not-found" }, { "a|b", "not-found" }, { ".", "not-found" },
 	};
 	struct stage t;
 	char question[300], answer[300];
@@ -292,6 +293,9 @@ static void test_no_child(void **state)
 		ask_text(&t, "check|domain|1|required.example", "check-result|1|found");
 		relays_to(&t, "offers.example", "smtp://mx.offers.example");
 		relays_to(&t, "required.example", "smtp://127.127.255.255:10027");
+		/* required by the mail server's name, which the route has */
+		ask_text(&t, "check|domain|1|by-host.example", "check-result|1|found");
+		relays_to(&t, "by-host.example", "smtp://127.127.255.255:10027");
 		end(&t);
 	}
 	memcpy(judge, good, sizeof(judge));

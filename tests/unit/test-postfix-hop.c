@@ -35,10 +35,13 @@ static void on_conf(void *arg)
 /* ---- the session ---- */
 
 /* How it becomes ready is its domain's to say. */
-static bool is_ready(const char *domain)
+static bool is_ready(const char *domain, const char *state)
 {
-	char octet = 0;
+	char octet = 0, lifted[200];
 
+	snprintf(lifted, sizeof(lifted), "%s/lifted", state);
+	if (access(lifted, F_OK) == 0)
+		(void)poll(NULL, 0, PATIENCE_MS);
 	if (strcmp(domain, "dies.example") == 0)
 		_exit(0);
 	if (strcmp(domain, "required.example") == 0 && write(READY_FD, "r", 1) != 1)
@@ -61,7 +64,7 @@ static int session(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s ", argv[i]);
 	strcat(text, "\r\n");
-	if (!is_ready(argv[7]) || write(3, text, strlen(text)) < 0)
+	if (!is_ready(argv[7], argv[13]) || write(3, text, strlen(text)) < 0)
 		return 1;
 	while (poll(&io, 1, PATIENCE_MS) == 1 && read(3, &octet, 1) == 1)
 		if (write(READY_FD, &octet, 1) != 1)
@@ -157,6 +160,21 @@ static void turn(void)
 {
 	for (unsigned i = 0; i < 20; i++)
 		(void)event_base_loop(p.base, EVLOOP_NONBLOCK);
+}
+
+static unsigned children(void)
+{
+	char path[64], text[4096];
+	unsigned n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fscanf(f, "%4095s", text) == 1)
+		n++;
+	fclose(f);
+	return n;
 }
 
 /* ---- who gets a session ---- */
@@ -360,6 +378,28 @@ static void a_session_says_where_mail_must_not_go_without_us(void **state)
 	assert_true(d->refused);
 }
 
+/* Of lists that are others by now, and there is no session that could say it anew: the next one is never ready. */
+static void what_was_said_of_old_lists_does_not_hold_mail_up(void **state)
+{
+	struct sotto_domain *d = sotto_domains_get(p.domains, "required.example", 16);
+	int first = connect_for("required.example"), second;
+
+	(void)state;
+	assert_memory_equal(greeting(first), "220 ", 4);
+	assert_true(sotto_domains_refused(p.domains, d, time(NULL)));
+	close(first);
+	while (d->sessions > 0)
+		turn();
+	sotto_domains_reload(p.domains);
+	lab_put("lifted", "", 0);
+	second = connect_for("required.example");
+	while (children() == 0)
+		turn();
+	assert_false(sotto_domains_refused(p.domains, d, time(NULL) + 60));
+	assert_memory_equal(greeting(second), "421 ", 4);
+	close(second);
+}
+
 /* As one does that was started by a daemon before us. */
 static void what_a_file_says_is_heard_too(void **state)
 {
@@ -376,21 +416,6 @@ static void what_a_file_says_is_heard_too(void **state)
 }
 
 /* ---- sessions that come to nothing ---- */
-
-static unsigned children(void)
-{
-	char path[64], text[4096];
-	unsigned n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	f = fopen(path, "re");
-	assert_non_null(f);
-	while (fscanf(f, "%4095s", text) == 1)
-		n++;
-	fclose(f);
-	return n;
-}
 
 static void one_that_never_is_ready_is_killed_and_nobody_has_touched_the_connection(void **state)
 {
@@ -565,6 +590,7 @@ int main(int argc, char **argv)
 		test(one_session_finds_out_for_all),
 		test(and_when_there_is_no_offer_all_hear_421),
 		test(a_session_says_where_mail_must_not_go_without_us),
+		test(what_was_said_of_old_lists_does_not_hold_mail_up),
 		test(what_a_file_says_is_heard_too),
 		test(one_that_never_is_ready_is_killed_and_nobody_has_touched_the_connection),
 		test(one_that_is_not_ready_yet_goes_on_without_us),
