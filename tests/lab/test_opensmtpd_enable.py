@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """sotto-opensmtpd(8): what it makes of configurations, that smtpd takes that, that nothing is left of it, and what it refuses."""
 
+import contextlib
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from . import wait
 from .mailserver_opensmtpd import SCRIPT
 from .paths import PROJECT
 from .test_exim import arrives, letter
+from .test_exim_tls import with_tls
 
 CONF = "/tmp/smtpd.conf"
 HEAD = 'table aliases file:/etc/aliases\n'
@@ -168,3 +170,45 @@ def test_disabled_with_mail_in_the_queue(watch, opensmtpd, stranger, needs_sotto
     finally:
         opensmtpd.stop()
         opensmtpd.start()
+
+
+@contextlib.contextmanager
+def edited(server, command, before, after):
+    """The administrator writes that into smtpd.conf, calls the script, and starts smtpd anew."""
+    text = server.host.read("/etc/smtpd.conf").decode()
+    assert before in text
+    server.host.write("/etc/smtpd.conf", text.replace(before, after))
+    server.host.run([SCRIPT, command, "--no-restart"])
+    server.stop()
+    server.host.run(["smtpd"])
+    try:
+        server.await_listening()
+        yield
+    finally:
+        server.stop()
+        server.start()
+
+
+@pytest.mark.parametrize("command", ["enable", "disable"])
+def test_tls_demanded_while_mail_is_queued(watch, opensmtpd, stranger, needs_sotto, command):
+    """TLS is demanded by an action while mail of it that was to take the hop is in the queue: it waits until there is TLS, as it would without Sotto, and goes then."""
+    message = letter(opensmtpd, stranger)
+    with opensmtpd.configured('action "out" relay', 'match from local for any action "out"'):
+        with opensmtpd.sotto_conf(require=[stranger.domain]):
+            opensmtpd.submit(message)
+            watch.await_log(opensmtpd, opensmtpd.deferred(message.recipients[0]))
+        mark = len(opensmtpd.log())
+        with edited(opensmtpd, command, '#sotto#action "out" relay\n', '#sotto#action "out" relay tls no-verify\n'):
+            wait.until(lambda: len(opensmtpd.queue()) == 1, [opensmtpd.host.folder], 10, "the queue is read")
+            opensmtpd.forget_hosts()
+            opensmtpd.run_queue()
+            opensmtpd.await_log(opensmtpd.deferred(message.recipients[0]), mark)
+            assert not stranger.delivered("bert")
+            with with_tls(stranger):
+                opensmtpd.forget_hosts()
+                opensmtpd.run_queue()
+                arrives(watch, opensmtpd, stranger, message)
+            assert opensmtpd.host.run([SCRIPT, "status"], check=False).stdout == (b"on\n" if command == "enable" else b"off\n")
+            opensmtpd.host.run([SCRIPT, "disable", "--no-restart"])
+            assert b"sotto" not in opensmtpd.host.read("/etc/smtpd.conf")
+    assert not watch.wire.find(*message.secrets)
