@@ -3,6 +3,7 @@
  * A connection to the hop: the mail server of the domain that the address means is connected to, and smtpd gets a session with it, sealed or
  * not. Called by connections.c. Where there is no connection to be had smtpd hears 421, and its queue tries again, as natively.
  */
+#include <arpa/inet.h>
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "core/runtime/reach.h"
 #include "plugins/opensmtpd/known.h"
 #include "plugins/opensmtpd/smtpd-user.h"
+#include "plugins/opensmtpd/table-parts.h"
 #include "plugins/opensmtpd/worker.h"
 
 #define OUT_OF_ORDER "421 4.3.0 Out of order at the moment; nothing was sent\r\n"
@@ -67,13 +69,16 @@ static void on_dialled(void *arg, const struct sotto_dial_result *r)
 	sotto_one_goodbye(o, o->mta, line);
 }
 
-static bool find_domain(const struct sotto_worker *w, int fd, char *domain, size_t len)
+/* What smtpd has connected to; false: no address of the hop, or the one that never is a domain's. */
+static bool find_address(int fd, struct in_addr *address)
 {
 	struct sockaddr_in to = { 0 };
-	socklen_t to_len = sizeof(to);
+	socklen_t len = sizeof(to);
 
-	return getsockname(fd, (struct sockaddr *)&to, &to_len) == 0 && sotto_hop_is((const struct sockaddr *)&to) &&
-	       sotto_known_hop(w, to.sin_addr, domain, len);
+	if (getsockname(fd, (struct sockaddr *)&to, &len) != 0 || !sotto_hop_is((const struct sockaddr *)&to))
+		return false;
+	*address = to.sin_addr;
+	return to.sin_addr.s_addr != inet_addr(SOTTO_TABLE_NOWHERE);
 }
 
 static void dial(struct sotto_one *o)
@@ -116,7 +121,13 @@ static bool wait_for_disk(struct sotto_one *o)
 
 static void begin(struct sotto_one *o)
 {
-	if (!find_domain(o->w, o->mta, o->domain, sizeof(o->domain))) {
+	struct in_addr address;
+
+	if (!find_address(o->mta, &address)) {
+		sotto_one_goodbye(o, o->mta, NO_DOMAIN);
+		return;
+	}
+	if (!sotto_known_hop(o->w, address, o->domain, sizeof(o->domain))) {
 		if (!wait_for_disk(o))
 			sotto_one_goodbye(o, o->mta, NO_DOMAIN);
 		return;

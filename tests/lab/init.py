@@ -99,6 +99,10 @@ def _build(name, lower, base):
 def _syslog(lower):
     if lower == "-":
         return None
+    # as systemd sets it at boot; the kernel's own 10 are a queue that a mail server's lines fill at once
+    setting = os.open("/proc/sys/net/unix/max_dgram_qlen", os.O_WRONLY)
+    os.write(setting, b"512")
+    os.close(setting)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     sock.bind("/dev/log")
