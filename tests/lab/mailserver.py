@@ -121,7 +121,7 @@ class MailServer:
 
     def await_empty_queue(self, seconds=PATIENCE):
         wait.until(lambda: not self._queued(), self.spool_folders, seconds,
-                   lambda: f"the queue of {self.name} is empty; its log ends:\n" + "\n".join(self.log()[-8:]))
+                   lambda: f"the queue of {self.name} is empty; it holds {self._queued()[:9]}, and its log ends:\n" + "\n".join(self.log()[-8:]))
 
     def restart(self):
         self.stop()
