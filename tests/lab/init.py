@@ -100,9 +100,12 @@ def _syslog(lower):
     if lower == "-":
         return None
     # as systemd sets it at boot; the kernel's own 10 are a queue that a mail server's lines fill at once
-    setting = os.open("/proc/sys/net/unix/max_dgram_qlen", os.O_WRONLY)
-    os.write(setting, b"512")
-    os.close(setting)
+    try:
+        setting = os.open("/proc/sys/net/unix/max_dgram_qlen", os.O_WRONLY)
+        os.write(setting, b"512")
+        os.close(setting)
+    except OSError:
+        pass        # then it is the kernel's
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     sock.bind("/dev/log")
