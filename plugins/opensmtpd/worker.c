@@ -9,11 +9,9 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -21,7 +19,7 @@
 #include <unistd.h>
 
 #include "core/crypto/memory.h"
-#include "core/runtime/deadline.h"
+#include "core/runtime/lock.h"
 #include "core/runtime/log.h"
 #include "core/runtime/sandbox.h"
 #include "plugins/opensmtpd/keeper.h"
@@ -32,8 +30,6 @@
 
 #define SESSIONS_OWN (128 * 1024)	/* a session's buffers are larger, nothing else that is allocated is */
 #define RESOLV_CONF "/etc/resolv.conf"
-#define A_MOMENT_MS 1000
-#define LOOK_MS 10
 #define OLD_S 120	/* no lookup takes that long */
 
 enum { WELL = 0, FAILED = 1, USAGE = 2 };
@@ -63,17 +59,11 @@ static void harden(void)
 static int be_seen(const struct sotto_worker *w)
 {
 	char path[4200];
-	int64_t end = sotto_now_ms() + A_MOMENT_MS;
-	int fd, r;
+	int fd;
 
 	(void)snprintf(path, sizeof(path), "%s/" SOTTO_WORKER_LOCK, w->run);
 	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	r = fd < 0 ? -1 : fchmod(fd, 0644);
-	while (r == 0 && (r = flock(fd, LOCK_SH | LOCK_NB)) != 0 && errno == EWOULDBLOCK && sotto_now_ms() < end) {
-		(void)poll(NULL, 0, LOOK_MS);
-		r = 0;
-	}
-	if (r != 0)
+	if (fd < 0 || fchmod(fd, 0644) != 0 || sotto_lock(fd, LOCK_SH) != 0)
 		sotto_log_limited(w->run, ".lock-limit", LOG_ERR, "%s: %s; mail goes out natively", path, strerror(errno));
 	return fd;
 }

@@ -9,20 +9,18 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "core/runtime/deadline.h"
 #include "core/runtime/hop.h"
 #include "core/runtime/live.h"
+#include "core/runtime/lock.h"
 #include "core/runtime/log.h"
 #include "plugins/postfix-policy/divert.h"
 #include "plugins/postfix-policy/hop-service.h"
@@ -30,8 +28,6 @@
 #include "plugins/postfix-policy/policy.h"
 #include "plugins/postfix-policy/service.h"
 #include "plugins/postfix-policy/serving.h"
-
-#define A_MOMENT_MS 1000
 
 enum { WELL = 0, FAILED = 1, USAGE = 2 };
 
@@ -224,9 +220,7 @@ static int be_alone(const char *run)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return complain(path, strerror(errno));
-	for (int64_t end = sotto_now_ms() + A_MOMENT_MS; flock(fd, LOCK_EX | LOCK_NB) != 0; (void)poll(NULL, 0, 10)) {
-		if (sotto_now_ms() < end)
-			continue;
+	if (sotto_lock(fd, LOCK_EX) != 0) {
 		close(fd);
 		return complain(path, "another sotto-policyd is running");
 	}

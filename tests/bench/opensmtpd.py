@@ -10,7 +10,6 @@ domain's mail server is dead, the first time and the second, and without Sotto.
 
 import contextlib
 import re
-import socket
 import statistics
 import sys
 import time
@@ -21,7 +20,7 @@ from postfixmail import arrivals
 from lab import crowd
 from lab.lab import Lab
 from lab.paths import Failed
-from lab.smtp import Bare
+from lab.smtp import local_client
 from lab.watch import sessions, without_probes
 
 VERSIONS = {"bookworm": "6.8", "trixie": "7.6"}
@@ -61,23 +60,12 @@ def opensmtpd(lab, release, letter, sotto, tls):
     return server
 
 
-@contextlib.contextmanager
-def submission(server):
-    """A client on the host itself, which may relay."""
-    def connect():
-        return socket.create_connection(("127.0.0.1", 25), 30)
-    with Bare(server.host, None, sock=server.host.in_network(connect)) as client:
-        client.reply()
-        client.ask(f"EHLO {server.name}", 250)
-        yield client
-
-
 # ---- mail ----
 
 def enqueue(sender, receiver, count):
     """So many into the queue; nothing is delivered yet."""
     sender.host.run(["smtpctl", "pause", "mta"])
-    with submission(sender) as client:
+    with local_client(sender) as client:
         for _ in range(count):
             one = message(sender, receiver.domain)
             client.ask(f"MAIL FROM:<{one.sender}>", 250)
@@ -181,7 +169,7 @@ def answer(client, address):
 
 def dead(server, domain):
     """Milliseconds of the first answer, of the second, and of one in another session."""
-    with submission(server) as client, submission(server) as other:
+    with local_client(server) as client, local_client(server) as other:
         for one in (client, other):
             one.ask(f"MAIL FROM:<anna@{server.domain}>", 250)
         return answer(client, f"x@{domain}"), answer(client, f"y@{domain}"), answer(other, f"z@{domain}")

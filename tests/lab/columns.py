@@ -4,6 +4,8 @@
 import os
 import sys
 
+from .paths import Failed, Missing
+
 WIDTH = 100
 COLUMN = (WIDTH - 3) // 2
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -57,3 +59,18 @@ class Status:
     def clear(self):
         if self._live:
             print("\r\033[K", end="", flush=True)
+
+
+def play(stage, unfinished):
+    """For a person who looks on: what stage(status) returns, as an exit code; 1 after a sentence where it comes to no end. unfinished: how that begins."""
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+    status = Status()
+    try:
+        return stage(status)
+    except (Missing, Failed, AssertionError, OSError) as why:
+        status.clear()
+        print(why if isinstance(why, Missing) else f"{unfinished}: {why}", file=sys.stderr)
+    except KeyboardInterrupt:
+        status.clear()
+        print("stopped", file=sys.stderr)
+    return 1

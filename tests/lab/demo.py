@@ -224,22 +224,5 @@ def stage(status):
         return verdict(promises(a, b, plain, sealed), lab, time.monotonic() - began)
 
 
-def main():
-    sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
-    status = columns.Status()
-    try:
-        return stage(status)
-    except Missing as why:
-        status.clear()
-        print(why, file=sys.stderr)
-    except (Failed, AssertionError, OSError) as why:
-        status.clear()
-        print(f"The demo could not be played to its end: {why}", file=sys.stderr)
-    except KeyboardInterrupt:
-        status.clear()
-        print("stopped", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(columns.play(stage, "The demo could not be played to its end"))

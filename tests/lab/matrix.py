@@ -145,19 +145,5 @@ def stage(status):
     return 1 if wrong else 0
 
 
-def main():
-    sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
-    status = columns.Status()
-    try:
-        return stage(status)
-    except (Missing, Failed, AssertionError, OSError) as why:
-        status.clear()
-        print(why if isinstance(why, Missing) else f"The matrix could not be gone through to its end: {why}", file=sys.stderr)
-    except KeyboardInterrupt:
-        status.clear()
-        print("stopped", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(columns.play(stage, "The matrix could not be gone through to its end"))

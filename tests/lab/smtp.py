@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """A client as bare as telnet: sends the octets that it is told to, reads replies, knows nothing else."""
 
+import contextlib
 import socket
 
 
@@ -62,3 +63,14 @@ def offers(host, target, port=25):
     with Bare(host, target, port) as client:
         client.reply()
         return client.ask("EHLO mx.p.example", 250)
+
+
+@contextlib.contextmanager
+def local_client(server):
+    """A client on the mail server's own host, which may relay, greeted."""
+    def connect():
+        return socket.create_connection(("127.0.0.1", 25), 30)
+    with Bare(server.host, None, sock=server.host.in_network(connect)) as client:
+        client.reply()
+        client.ask(f"EHLO {server.name}", 250)
+        yield client

@@ -7,10 +7,11 @@ import pytest
 
 from .faults import without
 from .test_exim import arrives, letter
-from .test_modes import (STATE, away, clear_client, entries, others, said_250, six_letter, test_excluded_clients,    # noqa: F401 (tests)
+from .test_modes import (STATE, away, entries, others, said_250, six_letter, test_excluded_clients,    # noqa: F401 (tests)
                          test_not_required, test_required_over_excluded)
 from .test_modes_memory import test_padding, test_pin_enforce, test_pin_lets_pass    # noqa: F401 (tests)
-from .test_opensmtpd_worker import WORKER, passing
+from .test_opensmtpd_worker import passing
+from .test_postfix_modes import test_required_of_clients    # noqa: F401 (tests)
 
 IN_CHECK = r"test_not_required\[7.6|test_excluded_clients\[7.6|test_required_(by|of|without).*7.6|test_required_after|test_pin_enforce\[.*changed"
 
@@ -66,22 +67,9 @@ def test_required_after_a_no(watch, server, stranger, needs_sotto, how):
     arrives(watch, server, stranger, second)
 
 
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
-def test_required_of_clients(watch, server, stranger, needs_sotto, family):
-    """A client that is listed by address or network hears 451; one that is not, 250."""
-    host, v4 = stranger.host, family == socket.AF_INET
-    for entry in ([host.v4, "192.0.2.0/25"] if v4 else [host.v6, "2001:db8::/64"]) + ["*"]:
-        with server.sotto_conf(require=[entry]):
-            assert clear_client(server, stranger, family).startswith("451 4.7.0 Encryption (XSOTTO) is required here"), entry
-    with server.sotto_conf(require=others(stranger)):
-        assert clear_client(server, stranger, family).startswith("250")
-    watch.await_said(server, "accept", "refused", 3)
-
-
 BROKEN = {"no worker": lambda server: passing(server, None), "worker ends": lambda server: passing(server, "#!/bin/sh\nexit 1\n"),
           "state missing": lambda server: without(server.host, STATE), "settings missing": lambda server: away(server, "/etc/sotto/sotto.conf"),
           "table's program missing": lambda server: away(server, "/usr/libexec/sotto/sotto-table")}
-assert WORKER
 
 
 @pytest.mark.parametrize("fault", list(BROKEN))

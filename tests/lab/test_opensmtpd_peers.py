@@ -8,7 +8,7 @@ import time
 import pytest
 
 from . import wait
-from .smtp import Bare, offers
+from .smtp import Bare, local_client, offers
 from .test_exim import arrives, letter
 from .watch import is_probe
 
@@ -24,12 +24,8 @@ def connections(watch, origin, target):
 
 @contextlib.contextmanager
 def submission(server):
-    """A client on the host itself, which may relay."""
-    def connect():
-        return socket.create_connection(("127.0.0.1", 25), 30)
-    with Bare(server.host, None, sock=server.host.in_network(connect)) as client:
-        client.reply()
-        client.ask(f"EHLO {server.name}", 250)
+    """A client on the host itself, which may relay, and has begun a message."""
+    with local_client(server) as client:
         client.ask(f"MAIL FROM:<anna@{server.domain}>", 250)
         yield client
 

@@ -37,7 +37,6 @@ class Unit:
         self.host, self.name, self.options = host, name, list(options)
         self.prefix = []        # words before the program's own
         self.restarts = 0
-        self.prefix = []        # words before the program's own
         self._program = self.service["ExecStart"].split()[0]
         self._watchdog, self._pause = seconds(self.service["WatchdogSec"]), seconds(self.service["RestartSec"])
         self._kill = signal.Signals[self.service["WatchdogSignal"]]
