@@ -239,9 +239,9 @@ def normal(octets):
     """Without what differs from one time to the next: ids and times; without our keyword, and the one that we hide (PROTOCOL.md 6)."""
     octets = re.sub(rb"250-(XSOTTO 1|PIPECONNECT)\r\n", b"", octets)
     octets = re.sub(rb"\b[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}\b", b"ID", octets)         # Exim's
-    octets = re.sub(rb"(?<=queued as )[0-9A-F]+|(?<=SMTP id )[0-9A-F]+|<?\b2026\d{10}\.[0-9A-F]+@", b"ID", octets)     # Postfix's
+    octets = re.sub(rb"(?<=queued as )[0-9A-F]+|(?<=SMTP id )[0-9A-F]+|<?\b20\d{12}\.[0-9A-F]+@", b"ID", octets)     # Postfix's
     octets = re.sub(rb"(?<=250 2\.0\.0 )[0-9a-f]{8}(?= Message)|(?<=SMTP id )[0-9a-f]{8}\b", b"ID", octets)         # OpenSMTPD's
-    octets = re.sub(rb"\w{3}, \d\d? \w{3} \d{4} [\d:]{8} [+-]\d{4}", b"TIME", octets)
+    octets = re.sub(rb"\w{3}, +\d\d? \w{3} \d{4} [\d:]{8} [+-]\d{4}", b"TIME", octets)
     return re.sub(rb"\n\t\(X-Sotto: [^)]*\)|(?<=\n)X-Sotto: [^\n]*\n", b"", octets)
 
 
