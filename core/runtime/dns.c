@@ -110,8 +110,12 @@ int sotto_dns_begin(struct sotto_dns_reader *r, const uint8_t *msg, size_t len)
 	return 0;
 }
 
-/* The data of a record, n octets at `at`. Returns 1 when it is one of ours and as it should be. */
-static int data(const struct sotto_dns_reader *r, size_t at, size_t n, struct sotto_dns_record *out)
+/*
+ * The data of a record, n octets at `at`, and its owner's name where that is wanted. Returns 1 when
+ * it is one of ours and as it should be.
+ */
+static int data(const struct sotto_dns_reader *r, size_t owner, size_t at, size_t n,
+		struct sotto_dns_record *out)
 {
 	switch (out->type) {
 	case SOTTO_DNS_A:
@@ -119,6 +123,7 @@ static int data(const struct sotto_dns_reader *r, size_t at, size_t n, struct so
 		if (n != (out->type == SOTTO_DNS_A ? 4 : 16))
 			return 0;
 		memcpy(out->address, r->msg + at, n);
+		(void)!expand(r, owner, at, out->name);
 		return 1;
 	case SOTTO_DNS_TLSA:
 		return 1;
@@ -136,7 +141,7 @@ static int data(const struct sotto_dns_reader *r, size_t at, size_t n, struct so
 int sotto_dns_next(struct sotto_dns_reader *r, struct sotto_dns_record *out)
 {
 	for (; r->left > 0; r->left--) {
-		size_t n, at = r->at;
+		size_t n, owner = r->at, at = owner;
 		const uint8_t *fixed;
 
 		*out = (struct sotto_dns_record){ 0 };
@@ -149,7 +154,7 @@ int sotto_dns_next(struct sotto_dns_reader *r, struct sotto_dns_record *out)
 			return SOTTO_DNS_BROKEN;
 		r->at = at + n;
 		out->type = (uint16_t)u16(fixed);
-		if (u16(fixed + 2) == CLASS_IN && data(r, at, n, out) == 1) {
+		if (u16(fixed + 2) == CLASS_IN && data(r, owner, at, n, out) == 1) {
 			r->left--;
 			return 1;
 		}

@@ -40,7 +40,11 @@ struct sotto_dns_record {
 	uint16_t type;		/* SOTTO_DNS_… */
 	uint16_t preference;	/* MX */
 	bool odd;		/* MX: its host is no host name; name is "" */
-	/* MX: the host in lower case; "" and not odd is the root (RFC 7505) */
+	/*
+	 * In lower case. MX: the host; "" and not odd is the root (RFC 7505). A and AAAA: whose
+	 * address it is, which is another than was asked for where that is an alias (CNAME); "" is
+	 * one that is no host name
+	 */
 	char name[SOTTO_DNS_NAME];
 	uint8_t address[16];	/* A: the first 4 octets; AAAA: all */
 };

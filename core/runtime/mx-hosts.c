@@ -66,6 +66,13 @@ static bool usable(const union sotto_mx_sockaddr *to)
 	       !IN6_IS_ADDR_LINKLOCAL(&to->v6.sin6_addr);
 }
 
+/* The two families were asked about apart: their answers need not agree. */
+static void note_alias(struct sotto_mx_host *host, bool six, const char name[SOTTO_DNS_NAME])
+{
+	if (strcmp(name, host->name) != 0)
+		memcpy(host->alias_of[six], name, sizeof host->alias_of[six]);
+}
+
 void sotto_mx_host_add(struct sotto_mx_host *host, const struct sotto_dns_record *r)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -81,6 +88,7 @@ void sotto_mx_host_add(struct sotto_mx_host *host, const struct sotto_dns_record
 		new.to = address6(r->address);
 	if (!usable(&new.to))
 		return;
+	note_alias(host, new.to.any.sa_family == AF_INET6, r->name);
 	list = host->at[new.to.any.sa_family == AF_INET6];
 	n = &host->n[new.to.any.sa_family == AF_INET6];
 	new.rank = chance((uint32_t)*n);
@@ -134,6 +142,7 @@ static bool put(struct sotto_mx_answer *answer, const struct sotto_mx_host *host
 	if (answer->n == SOTTO_MX_ADDRESSES || listed(answer, to))
 		return false;
 	memcpy(a->host, host->name, sizeof a->host);
+	memcpy(a->alias_of, host->alias_of[to->any.sa_family == AF_INET6], sizeof a->alias_of);
 	a->preference = preference(host);
 	a->to = to->storage;
 	a->len = octets(to);

@@ -30,6 +30,7 @@ struct sotto_mx_place {
 struct sotto_mx_host {
 	uint64_t rank;	/* preference, then random */
 	char name[SOTTO_DNS_NAME];
+	char alias_of[2][SOTTO_DNS_NAME];	/* IPv4, IPv6: as of the last address; "": of nobody */
 	unsigned waiting;	/* replies still to come */
 	bool failed;	/* a reply was SOTTO_RESOLVER_TEMPORARY */
 	size_t n[2];	/* IPv4, IPv6 */

@@ -46,6 +46,8 @@ struct sotto_mx_config {
 struct sotto_mx_address {
 	/* the MX, in lower case, or the domain itself; "" for a literal */
 	char host[SOTTO_DNS_NAME];
+	/* the name that the address belongs to, where `host` is an alias (CNAME) of it; or "" */
+	char alias_of[SOTTO_DNS_NAME];
 	unsigned preference;
 	socklen_t len;
 	struct sockaddr_storage to;	/* port 0; never a v4-mapped one */

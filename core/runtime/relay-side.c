@@ -8,6 +8,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -77,12 +78,23 @@ bool sotto_side_dead(const struct sotto_relay_side *d)
 	return d->failed || (d->ended && d->broken);
 }
 
+/*
+ * The connection is no more, and nobody has been told: we read no further than its end, and have written nothing since. The kernel goes
+ * on counting what was not acknowledged. Takes nothing away from who reads or writes next.
+ */
+static bool is_lost(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
+}
+
 bool sotto_side_drains(struct sotto_relay_side *d)
 {
 	int was = d->queued;
 
 	d->queued = 0;
-	if (d->fd >= 0 && !d->broken && !d->failed && ioctl(d->fd, SIOCOUTQ, &d->queued) != 0)
+	if (d->fd >= 0 && !d->broken && !d->failed && !is_lost(d->fd) && ioctl(d->fd, SIOCOUTQ, &d->queued) != 0)
 		d->queued = 0;
 	return d->queued < was;
 }

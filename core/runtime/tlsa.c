@@ -29,7 +29,7 @@ struct sotto_tlsa {
 	unsigned waiting;
 	enum sotto_tlsa_answer answer;
 	size_t about, n;	/* questions: the one that the answer is about, and all */
-	struct question questions[SOTTO_MX_ADDRESSES];
+	struct question questions[2 * SOTTO_MX_ADDRESSES];
 };
 
 static void release(struct sotto_tlsa *t)
@@ -49,7 +49,7 @@ void sotto_tlsa_cancel(struct sotto_tlsa *t)
 	release(t);
 }
 
-/* One host with records decides; one that is not known about decides where no other has any. */
+/* One name with records decides; one that is not known about decides where no other has any. */
 static void note(struct sotto_tlsa *t, size_t i, enum sotto_tlsa_answer answer)
 {
 	if (answer == SOTTO_TLSA_NONE || t->answer == SOTTO_TLSA_SOME || t->answer == answer)
@@ -119,6 +119,18 @@ static bool listed(const struct sotto_tlsa *t, const char *host)
 	return false;
 }
 
+/* A question about a host, once. "" is none. */
+static void add(struct sotto_tlsa *t, const char host[SOTTO_DNS_NAME])
+{
+	struct question *q = &t->questions[t->n];
+
+	if (host[0] == 0 || listed(t, host))
+		return;
+	*q = (struct question){ .tlsa = t, .open = true };
+	memcpy(q->host, host, sizeof q->host);
+	t->n++;
+}
+
 static void ask_all(struct sotto_tlsa *t, struct sotto_resolver *resolver, uint16_t port)
 {
 	char name[SOTTO_DNS_NAME + 16];
@@ -153,13 +165,8 @@ struct sotto_tlsa *sotto_tlsa_ask(struct event_base *base, struct sotto_mx *mx,
 		return NULL;
 	}
 	for (size_t i = 0; i < hosts->n; i++) {
-		struct question *q = &t->questions[t->n];
-
-		if (hosts->at[i].host[0] == 0 || listed(t, hosts->at[i].host))
-			continue;
-		*q = (struct question){ .tlsa = t, .open = true };
-		memcpy(q->host, hosts->at[i].host, sizeof q->host);
-		t->n++;
+		add(t, hosts->at[i].alias_of);
+		add(t, hosts->at[i].host);
 	}
 	ask_all(t, sotto_mx_resolver(mx), port);
 	return t;

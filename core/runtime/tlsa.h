@@ -15,20 +15,21 @@ struct event_base;
 struct sotto_tlsa;
 
 enum sotto_tlsa_answer {
-	SOTTO_TLSA_NONE,	/* every host was asked about, and has none */
+	SOTTO_TLSA_NONE,	/* every name was asked about, and has none */
 	SOTTO_TLSA_SOME,
-	SOTTO_TLSA_UNKNOWN	/* SERVFAIL, nonsense or no answer in time for a host, and none of another */
+	SOTTO_TLSA_UNKNOWN	/* SERVFAIL, nonsense or no answer in time for a name, and none of another */
 };
 
 /*
- * Exactly once unless cancelled, out of the loop. host: which one the answer is about, valid during
+ * Exactly once unless cancelled, out of the loop. host: which name the answer is about, valid during
  * the call; NULL where it is NONE.
  */
 typedef void sotto_tlsa_done(void *arg, enum sotto_tlsa_answer answer, const char *host);
 
 /*
- * Asks for _port._tcp.HOST of each host in `hosts` (address literals have none). Must be cancelled
- * before the mx is closed. NULL: no memory.
+ * Asks for _port._tcp.HOST of each host in `hosts` (address literals have none), and of the name
+ * that it is an alias of (RFC 7672, 2.2.2: the records are looked for there first). Must be
+ * cancelled before the mx is closed. NULL: no memory.
  */
 struct sotto_tlsa *sotto_tlsa_ask(struct event_base *base, struct sotto_mx *mx,
 				  const struct sotto_mx_answer *hosts, uint16_t port,

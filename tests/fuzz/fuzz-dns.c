@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	while ((more = sotto_dns_next(&r, &record)) == 1) {
 		MUST(++records <= 65535);
-		MUST(record.type == SOTTO_DNS_A || record.type == SOTTO_DNS_AAAA || record.type == SOTTO_DNS_MX);
+		MUST(record.type == SOTTO_DNS_A || record.type == SOTTO_DNS_AAAA || record.type == SOTTO_DNS_MX ||
+		     record.type == SOTTO_DNS_TLSA);
 		MUST(memchr(record.name, '\0', sizeof(record.name)) != NULL);
 		if (record.name[0] != '\0')
 			MUST(!record.odd && sotto_dns_host_name(again, record.name) == 0 && strcmp(again, record.name) == 0);

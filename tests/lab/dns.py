@@ -24,9 +24,10 @@ zone:
 """
 
 
-def _question(name, kind):
+def question(name, kind, flags=0):
+    """A question as it is sent (RFC 1035, 4.1); flags: of the second word, as RD."""
     labels = b"".join(bytes([len(part)]) + part.encode() for part in name.strip(".").split(".") if part)
-    return struct.pack(">HHHHHH", 0x5054, 0, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", kind, 1)
+    return struct.pack(">HHHHHH", 0x5054, flags, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", kind, 1)
 
 
 class NameServer:
@@ -67,7 +68,7 @@ class NameServer:
             sock.settimeout(2)
             try:
                 sock.connect((self.host.v4, 53))
-                sock.send(_question("", 6))
+                sock.send(question("", 6))
                 return struct.pack(">I", self._serial) in sock.recv(4096)
             except (TimeoutError, ConnectionError):
                 return False

@@ -40,9 +40,12 @@ def _build_depends():
 
 KINDS = {
     "exim": {"packages": ["exim4-daemon-heavy", "netbase", "ca-certificates", "openssl", "swaks", *STANDALONE], "sotto": True},
-    "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2", *STANDALONE], "sotto": True},
+    # Cyrus SASL: with it a client's password is asked for on port 587
+    "postfix": {"packages": ["postfix", "netbase", "ca-certificates", "openssl", "libseccomp2", "libsasl2-modules", "sasl2-bin", *STANDALONE], "sotto": True},
     "opensmtpd": {"packages": ["opensmtpd", "netbase", "ca-certificates", "openssl", "libcap2-bin", *STANDALONE], "sotto": True},
     "dns": {"packages": ["nsd"], "sotto": False},
+    # a resolver that validates, and what zones are signed with; only where a test asks for DNSSEC
+    "resolver": {"packages": ["unbound", "ldnsutils"], "sotto": False},
     # its filters are asked what they see in our mail servers' logs; it never runs
     "fail2ban": {"packages": ["fail2ban"], "sotto": False},
     # its lists of system calls; it never runs

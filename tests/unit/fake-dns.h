@@ -26,6 +26,7 @@
 
 struct fake_msg {
 	size_t n, question;	/* its length, and where its question ends */
+	size_t owner;	/* where the name stands that records are of; 0: in the question */
 	uint8_t at[65535];
 };
 
@@ -80,14 +81,14 @@ static inline void fake_name(struct fake_msg *m, const char *name)
 	fake_put(m, "", 1);
 }
 
-/* A record of the name in question, without its data; the answer count goes up by one. */
+/* A record of the name in question, or that it is an alias of, without its data; the answer count goes up by one. */
 static inline void fake_head(struct fake_msg *m, unsigned type, size_t len)
 {
 	unsigned count = ((unsigned)m->at[6] << 8 | m->at[7]) + 1;
 
 	m->at[6] = (uint8_t)(count >> 8);
 	m->at[7] = (uint8_t)count;
-	fake_u16(m, 0xc00c);
+	fake_u16(m, 0xc000 | (unsigned)(m->owner != 0 ? m->owner : 12));
 	fake_u16(m, type);
 	fake_u16(m, 1);
 	fake_u16(m, 0);
@@ -127,6 +128,7 @@ static inline void fake_record(struct fake_msg *m, const struct fake_rr *rr)
 		name = calloc(1, sizeof *name);
 		fake_name(name, rr->data);
 		fake_head(m, FAKE_CNAME, name->n);
+		m->owner = m->n;
 		fake_put(m, name->at, name->n);
 		free(name);
 	} else {
@@ -174,7 +176,7 @@ static inline int fake_answer(struct fake_dns *dns, const uint8_t *q, size_t len
 	char name[1024] = "";
 	size_t at = 12, n = 0;
 
-	m->n = 0;
+	m->n = m->owner = 0;
 	while (at < len && q[at] != 0 && n + q[at] + 2 < sizeof name && at + q[at] < len) {
 		memcpy(name + n, q + at + 1, q[at]);
 		n += q[at];

@@ -701,6 +701,34 @@ static void only_where_no_host_has_tlsa_records_is_one_connected_to(void **state
 	}
 }
 
+/* RFC 7672, 2.2.2: they are looked for at the end of the alias first, and where it begins. */
+static void an_alias_has_the_tlsa_records_of_both_its_names(void **state)
+{
+	static const char *const owners[] = { "live.example.org", "alias.example.org", NULL };
+	struct lab *lab = *state;
+	struct sotto_dial_options options = { .timeout_ms = 60000, .port = lab->port, .dane = true };
+	char name[64];
+
+	for (size_t i = 0; i < 3; i++) {
+		struct fake_rr with[] = {
+			{ "dane.org", FAKE_MX, 10, "alias.example.org", NULL },
+			{ "alias.example.org", FAKE_CNAME, 0, "live.example.org", NULL },
+			{ "live.example.org", FAKE_A, 0, LIVE, NULL },
+			{ name, FAKE_RAW, 0, NULL, make_tlsa }, { NULL, FAKE_EMPTY, 0, NULL, NULL },
+		};
+
+		(void)snprintf(name, sizeof name, "_%u._tcp.%s", lab->port, owners[i] != NULL ? owners[i] : "nobody");
+		lab->dns.zone = with;
+		lab->r = (struct result){ .lab = lab };
+		wait_for(lab, sotto_dial_mx(lab->base, lab->mx, "dane.org", &options, on_done, &lab->r));
+		lab->dns.zone = zone;
+		if (owners[i] == NULL)
+			expect_connected(&lab->r, "alias.example.org", LIVE);
+		else
+			expect_error(&lab->r, SOTTO_DIAL_TLSA, owners[i], "none");
+	}
+}
+
 static void a_question_without_an_answer_ends_in_time(void **state)
 {
 	static const struct fake_rr said[2] = { { .what = FAKE_SILENT }, { .what = FAKE_EMPTY } };
@@ -762,6 +790,7 @@ int main(void)
 		LAB(the_callee_may_dial_again),
 		LAB(silent_domains_do_not_hold_up_the_others),
 		LAB(only_where_no_host_has_tlsa_records_is_one_connected_to),
+		LAB(an_alias_has_the_tlsa_records_of_both_its_names),
 		LAB(a_question_without_an_answer_ends_in_time),
 		LAB(nobody_asks_without_being_told_to),
 		LAB(one_family_alone_is_asked_for_and_tried),

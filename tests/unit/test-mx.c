@@ -80,6 +80,7 @@ static void reads_the_records_of_its_types(void **state)
 	assert_string_equal(rec.name, "mx1.example.org");
 	assert_int_equal(sotto_dns_next(&r, &rec), 1);
 	assert_memory_equal(rec.address, "\xc0\0\2\1", 4);
+	assert_string_equal(rec.name, "example.org");
 	assert_int_equal(sotto_dns_next(&r, &rec), 1);
 	assert_int_equal(rec.type, SOTTO_DNS_AAAA);
 	assert_int_equal(sotto_dns_next(&r, &rec), 1);
@@ -564,6 +565,9 @@ static const struct fake_rr zone[] = {
 	{ "implicit.org", FAKE_A, 0, "127.0.1.3", NULL },
 	{ "nothing.org", FAKE_EMPTY, 0, NULL, NULL },
 	{ "alias.org", FAKE_CNAME, 0, "example.org", NULL },
+	{ "toalias.org", FAKE_MX, 5, "mxalias.org", NULL },
+	{ "mxalias.org", FAKE_CNAME, 0, "mx1.example.org", NULL },
+	{ "implicitalias.org", FAKE_CNAME, 0, "mx1.example.org", NULL },
 	{ "null.org", FAKE_MX, 0, "", NULL },
 	{ "null.org", FAKE_A, 0, "127.0.1.3", NULL },
 	{ "notnull.org", FAKE_MX, 0, "", NULL },
@@ -670,8 +674,24 @@ static void hosts_come_with_both_families_in_order(void **state)
 		assert_string_equal(a->at[1].host, "mx1.example.org");
 		assert_int_not_equal(a->at[0].to.ss_family, a->at[1].to.ss_family);
 		assert_string_equal(a->at[2].host, "mx2.example.org");
+		assert_string_equal(a->at[2].alias_of, "");
 		assert_int_equal(a->at[2].preference, 20);
 		assert_string_equal(text_of(&a->at[2]), "127.0.1.2");
+	}
+}
+
+static void a_host_that_is_an_alias_keeps_both_names(void **state)
+{
+	static const char *const domains[] = { "toalias.org", "implicitalias.org" }, *const hosts[] = { "mxalias.org", "implicitalias.org" };
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct sotto_mx_answer *a = look(*state, domains[i], 10000);
+
+		assert_int_equal(a->n, 2);
+		for (size_t at = 0; at < 2; at++) {
+			assert_string_equal(a->at[at].host, hosts[i]);
+			assert_string_equal(a->at[at].alias_of, "mx1.example.org");
+		}
 	}
 }
 
@@ -859,6 +879,7 @@ int main(void)
 		cmocka_unit_test(we_and_what_is_no_better_are_not_tried),
 		cmocka_unit_test(our_own_addresses_are_known),
 		LAB(hosts_come_with_both_families_in_order),
+		LAB(a_host_that_is_an_alias_keeps_both_names),
 		LAB(without_mx_the_domain_itself_is_the_host),
 		LAB(null_mx_is_told_from_the_rest),
 		LAB(failures_are_told_apart),

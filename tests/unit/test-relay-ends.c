@@ -256,6 +256,29 @@ static void test_a_reset_in_the_clear_is_passed_on_as_one(void **state)
 	resets_in_the_clear(false);
 }
 
+/* A client that closes behind its QUIT, with TLS: our mail server's last words are answered by a reset, and it has not read the client's. */
+static void closes_behind_its_quit(enum state at)
+{
+	struct lab l;
+	struct end *mta;
+	struct relay *x = bring_to(&l, SOTTO_ACCEPT, at, &mta);
+
+	end_close(&l.wire[0]);
+	until(&l, mta->eof);
+	end_says_text(mta, "221 2.0.0 Bye\r\n");
+	lab_idle(&l);
+	end_reset(mta);
+	until(&l, x->done);	/* while the clock stands still */
+	lab_close(&l);
+}
+
+static void test_a_peer_that_closes_and_then_resets_is_not_waited_for(void **state)
+{
+	(void)state;
+	closes_behind_its_quit(SPLICED);
+	closes_behind_its_quit(COPIED);
+}
+
 static void test_a_mail_server_that_never_reads_does_not_hold_the_end_up(void **state)
 {
 	struct lab l;
@@ -755,6 +778,7 @@ int main(void)
 		cmocka_unit_test(test_each_end_in_each_state_ends_the_session_once),
 		cmocka_unit_test(test_a_lost_sealed_session_is_a_reset_behind_all_authenticated_octets),
 		cmocka_unit_test(test_a_reset_in_the_clear_is_passed_on_as_one),
+		cmocka_unit_test(test_a_peer_that_closes_and_then_resets_is_not_waited_for),
 		cmocka_unit_test(test_a_mail_server_that_never_reads_does_not_hold_the_end_up),
 		cmocka_unit_test(test_what_cannot_be_delivered_after_a_loss_is_waited_for_30_seconds),
 		cmocka_unit_test(test_what_was_said_last_is_read_although_the_peer_talks_on),
