@@ -133,6 +133,14 @@ void sotto_known_claim(const struct sotto_worker *w, const char *domain)
 		save(w, &r);
 }
 
+void sotto_known_show(const struct sotto_worker *w, const char *domain)
+{
+	struct sotto_route r;
+
+	if (recall(w, domain, &r) || begin(w, domain, &r))
+		save(w, &r);
+}
+
 /* Of a domain that never made an offer there need be no route. */
 static void learn_route(const struct sotto_worker *w, const char *domain, enum sotto_domain_offer what)
 {

@@ -24,6 +24,9 @@ void sotto_known_route(const struct sotto_worker *w, const char *domain, const c
 /* Nothing is known of it yet, but it is to have an address of the hop; in memory, where the state cannot be written. */
 void sotto_known_claim(const struct sotto_worker *w, const char *domain);
 
+/* The same, and its route is written again where there is one, so that table-sotto finds it under the address as well. */
+void sotto_known_show(const struct sotto_worker *w, const char *domain);
+
 /*
  * Which domain an address of the hop means. Where the disk does not say it: the required one that has this address, by what is in memory, or
  * stands in the file require as it is (".example.org" and "*" name none); false where there are two of them.
@@ -32,7 +35,7 @@ SOTTO_CHECKED bool sotto_known_hop(const struct sotto_worker *w, struct in_addr 
 
 /*
  * The address for the domain, as state-name.h makes it, and the claim on the disk (hop.h, sotto_hop_claim): one that cannot be written is kept in
- * memory, where the domain is required. 0 or -errno.
+ * memory, where the domain is required. 0 or -errno. -EADDRINUSE: another domain has it, and table-sotto sees that.
  */
 SOTTO_CHECKED int sotto_known_own(const struct sotto_worker *w, const char *domain, struct in_addr *hop);
 

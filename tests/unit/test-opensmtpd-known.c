@@ -11,7 +11,6 @@
 #define COLLIDING_B "mail1440.example.org"
 #define HUNG "/dev/null/no-state"		/* what disk.h says then */
 
-/* What it keeps in memory outlasts a test: each has domains of its own. */
 static struct sotto_worker w;
 
 static void use_state(const char *state)
@@ -61,6 +60,8 @@ static void a_required_domain_has_its_address_where_the_disk_hangs(void **state)
 	assert_whose("other.example", "other.example");
 	assert_whose("stranger.example", NULL);
 	assert_whose("line", NULL);
+	require("partner.example\n");
+	assert_whose("other.example", NULL);
 }
 
 static void where_the_disk_answers_the_address_is_claimed(void **state)
@@ -110,6 +111,78 @@ static void what_the_disk_says_counts_before_what_is_required(void **state)
 	assert_whose(COLLIDING_B, COLLIDING_A);
 }
 
+/* ---- what pruning leaves ---- */
+
+static const char *file_of(const char *folder, const char *address_of)
+{
+	char text[INET_ADDRSTRLEN], name[64];
+	struct in_addr address = sotto_hop_address(address_of);
+
+	(void)inet_ntop(AF_INET, &address, text, sizeof(text));
+	(void)snprintf(name, sizeof(name), "state/%s/%s", folder, text);
+	return lab_path(name);
+}
+
+static bool is_there(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static void a_route_whose_claim_is_gone_keeps_its_address(void **state)
+{
+	struct in_addr hop;
+
+	(void)state;
+	sotto_known_claim(&w, COLLIDING_A);
+	assert_int_equal(unlink(file_of("hop", COLLIDING_A)), 0);
+	assert_int_equal(sotto_known_own(&w, COLLIDING_B, &hop), -EADDRINUSE);
+	assert_whose(COLLIDING_A, COLLIDING_A);
+	assert_true(is_there(file_of("hop", COLLIDING_A)));
+}
+
+/* What is sent there by its own name cannot be the domain's: it may be another's, who is required. */
+static void a_claim_whose_route_is_gone_gets_nobodys_mail_but_its_own(void **state)
+{
+	(void)state;
+	sotto_known_claim(&w, "pruned.example");
+	assert_int_equal(unlink(lab_path("state/table/pruned.example")), 0);
+	assert_int_equal(unlink(file_of("table", "pruned.example")), 0);
+	assert_whose("pruned.example", NULL);
+	assert_true(is_there(file_of("table", "pruned.example")));
+	assert_whose("pruned.example", "pruned.example");
+	require("pruned.example\n");
+	assert_int_equal(unlink(lab_path("state/table/pruned.example")), 0);
+	assert_int_equal(unlink(file_of("table", "pruned.example")), 0);
+	assert_whose("pruned.example", "pruned.example");
+}
+
+static void a_claim_without_a_route_is_shown_to_the_table_when_another_wants_it(void **state)
+{
+	struct in_addr hop;
+
+	(void)state;
+	sotto_known_claim(&w, COLLIDING_A);
+	assert_int_equal(unlink(lab_path("state/table/" COLLIDING_A)), 0);
+	assert_int_equal(unlink(file_of("table", COLLIDING_A)), 0);
+	assert_int_equal(sotto_known_own(&w, COLLIDING_B, &hop), -EADDRINUSE);
+	assert_true(is_there(file_of("table", COLLIDING_A)));
+	assert_whose(COLLIDING_B, COLLIDING_A);
+}
+
+static void half_a_route_is_made_whole(void **state)
+{
+	(void)state;
+	sotto_known_claim(&w, COLLIDING_A);
+	assert_int_equal(unlink(file_of("table", COLLIDING_A)), 0);
+	assert_whose(COLLIDING_A, COLLIDING_A);
+	assert_true(is_there(file_of("table", COLLIDING_A)));
+	/* but not with what may be another's */
+	assert_int_equal(unlink(file_of("table", COLLIDING_A)), 0);
+	require(COLLIDING_B "\n");
+	assert_whose(COLLIDING_A, NULL);
+	assert_whose(COLLIDING_A, COLLIDING_A);
+}
+
 /* ---- in memory ---- */
 
 static void a_claim_that_cannot_be_written_is_kept_where_it_is_required(void **state)
@@ -136,6 +209,10 @@ int main(void)
 		test(what_names_no_single_domain_is_not_guessed_by),
 		test(of_two_required_domains_with_one_address_neither_is_guessed),
 		test(what_the_disk_says_counts_before_what_is_required),
+		test(a_route_whose_claim_is_gone_keeps_its_address),
+		test(a_claim_whose_route_is_gone_gets_nobodys_mail_but_its_own),
+		test(a_claim_without_a_route_is_shown_to_the_table_when_another_wants_it),
+		test(half_a_route_is_made_whole),
 		test(a_claim_that_cannot_be_written_is_kept_where_it_is_required),
 	};
 
