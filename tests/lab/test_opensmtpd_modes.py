@@ -96,6 +96,19 @@ def test_required_without_us(watch, server, stranger, needs_sotto, fault):
             assert said_250(server, stranger, socket.AF_INET) and said_250(server, stranger, socket.AF_INET6)
 
 
+def test_required_by_host_while_the_disk_hangs(watch, server, stranger, needs_sotto):
+    """A mail server is listed by its name, and the disk hangs that says which domains are its: what was known to be so still gets nothing."""
+    sent = [letter(server, stranger), letter(server, stranger)]
+    with server.sotto_conf(require=[stranger.name]):
+        server.submit(sent[0])
+        is_kept(watch, server, sent[0])
+        with hung(server.host, STATE):
+            server.submit(sent[1])
+            is_kept(watch, server, sent[1], 2)
+    assert not stranger.delivered("bert")
+    assert not watch.wire.find(*[secret for message in sent for secret in message.secrets])
+
+
 def test_pin_enforce_while_the_disk_hangs(watch, two):
     """The server's disk hangs: it shows the key that it has read before, and mail from who knows that goes, sealed."""
     origin, target = two
