@@ -110,7 +110,7 @@ static bool find_required(const struct sotto_worker *w, struct in_addr address, 
 
 	if (o.n != 1)
 		return false;
-	sotto_known_claim(w, o.domain);		/* the disk may be well again */
+	sotto_known_show(w, o.domain);		/* the disk may be well again */
 	return snprintf(domain, len, "%s", o.domain) < (int)len;
 }
 
