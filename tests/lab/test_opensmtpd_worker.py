@@ -160,10 +160,11 @@ def test_stopped(watch, opensmtpd, stranger, needs_sotto):
 def test_replaced_while_the_disk_hangs(watch, opensmtpd, opensmtpds, needs_sotto):
     """Another worker has not seen whom required mail is for, and no file says it: the mail goes, sealed, as soon as the queue is run."""
     target = opensmtpds["j" if opensmtpd is opensmtpds["i"] else "i"]
-    message, mark = letter_between(watch, (opensmtpd, target)), len(opensmtpd.sotto_log())
+    message = letter_between(watch, (opensmtpd, target))
     with demanded((opensmtpd, target)):
         with hung(opensmtpd.host, STATE):
             message.send().waits()
+            mark = len(opensmtpd.sotto_log())
             opensmtpd.kill_worker()
             opensmtpd.await_sotto(TAKEN, mark)
         message.again().arrives()
