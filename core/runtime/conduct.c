@@ -105,7 +105,7 @@ static void make_plan(struct sotto_conduct *c)
 	const struct sotto_plan_for f = {
 		.role = o->role,
 		.who = { .domain = o->domain, .host = o->host, .addr = o->peer_len > 0 ? (const struct sockaddr *)&o->peer : NULL },
-		.conf_dir = o->conf_dir, .state = o->state, .require = o->require, .keep_starttls = o->keep_starttls,
+		.conf_dir = o->conf_dir, .state = o->state, .identity = o->identity, .require = o->require, .keep_starttls = o->keep_starttls,
 		.redial = o->role == SOTTO_CONNECT && o->peer_len > 0, .broken = o->conf_broken, .native = o->native,
 	};
 

@@ -32,6 +32,7 @@ struct sotto_conduct_config {
 	const struct sotto_conf *conf;
 	bool conf_broken;
 	const char *conf_dir, *state, *run, *adapter;
+	uint8_t *identity;			/* plan.h */
 	/* Out of the loop, but learnt and refused. Each may be NULL. */
 	void (*learnt)(void *arg, enum sotto_domain_offer what);	/* of the domain, as soon as it is known; and whenever that changes */
 	/*

@@ -5,6 +5,7 @@
  */
 #include "core/runtime/plan.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,6 +67,23 @@ static void recall_peer(struct sotto_plan *p, const struct sotto_plan_for *f, co
 	c->enforce_identity = conf->pin == SOTTO_PIN_ENFORCE;
 }
 
+static int find_identity(uint8_t secret[32], const struct sotto_plan_for *f)
+{
+	static const uint8_t none[32];
+	int rc = sotto_identity_load(secret, f->state);
+
+	if (f->identity == NULL)
+		return rc;
+	if (rc == 0)
+		memcpy(f->identity, secret, sizeof(none));
+	else if (rc == -EPERM || rc == -EPROTO)
+		sotto_wipe(f->identity, sizeof(none));
+	if (rc == 0 || sotto_equal(f->identity, none, sizeof(none)))
+		return rc;
+	memcpy(secret, f->identity, sizeof(none));
+	return 0;
+}
+
 static enum sotto_use use_of(const struct sotto_plan *p, const struct sotto_conf *conf)
 {
 	if (conf->mode == SOTTO_MODE_OFF)
@@ -92,7 +110,7 @@ void sotto_plan_make(struct sotto_plan *out, const struct sotto_plan_for *f, con
 	if (f->role == SOTTO_CONNECT)
 		recall_peer(out, f, conf, now);
 	else
-		out->identity_error = sotto_identity_load(c->identity, f->state);
+		out->identity_error = find_identity(c->identity, f);
 	c->has_identity = f->role == SOTTO_ACCEPT && out->identity_error == 0;
 	c->use = use_of(out, conf);
 	/* our mail server's own name is said to the peer all the same, and QUIT */

@@ -19,6 +19,7 @@ struct sotto_plan_for {
 	struct sotto_who who;		/* what is not known is NULL */
 	const char *conf_dir;		/* where require and exclude are */
 	const char *state;
+	uint8_t *identity;		/* accept: 32 octets in which the caller keeps the key that was read last; zero: none; or NULL */
 	bool require;			/* the adapter knows that encryption is required of this peer */
 	bool keep_starttls;		/* the adapter knows that STARTTLS must stay visible */
 	bool redial;			/* net can be connected again */
@@ -35,7 +36,8 @@ struct sotto_plan {
 
 /*
  * Fills *out. Errors of the files are written to err, the last one wins; err is "" where there are none. The identity secret, where
- * there is one, is in out->session: wipe it.
+ * there is one, is in out->session: wipe it, and f->identity, at its end. That one is shown where the file cannot be had, as on a disk that
+ * hangs; one that is there and must not be used (identity.h) wipes it.
  */
 void sotto_plan_make(struct sotto_plan *out, const struct sotto_plan_for *f, const struct sotto_conf *conf, int64_t now, char *err,
 		     size_t len);

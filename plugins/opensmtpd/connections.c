@@ -120,6 +120,7 @@ void sotto_one_describe(struct sotto_one *o, enum sotto_role role)
 	c->role = role;
 	c->state = w->state;
 	c->run = w->run;
+	c->identity = w->identity;
 	c->adapter = "opensmtpd";
 	c->conf = &o->conf;
 	c->conf_dir = w->conf_dir;

@@ -116,7 +116,7 @@ static int put(int folder, const char *name, const struct sotto_text_out *text)
 	if (rc != 0)
 		(void)unlinkat(folder, aside, 0);
 	else if (created)
-		sotto_folder_grown(folder, SOTTO_STATE_FILES);
+		sotto_folder_grown(folder, 2 * SOTTO_STATE_FILES);	/* two a domain: for as many as the others remember */
 	return rc;
 }
 

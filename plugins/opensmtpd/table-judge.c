@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 	while (recv(SOTTO_JUDGE_TALK, &q, sizeof(q), 0) == (ssize_t)sizeof(q)) {
 		q.key[sizeof(q.key) - 1] = '\0';
 		memset(&a, 0, sizeof(a));
-		a.found = q.relay ? sotto_table_relay(&table, q.key, a.value) : sotto_table_match(&table, q.key, (int64_t)time(NULL));
+		a.found = q.relay ? sotto_table_relay(&table, q.key, a.value) :
+			  sotto_table_match(&table, q.key, (int64_t)time(NULL), &a.by_host);
 		if (send(SOTTO_JUDGE_TALK, &a, sizeof(a), MSG_NOSIGNAL) != (ssize_t)sizeof(a))
 			break;
 	}

@@ -15,7 +15,7 @@ struct sotto_table_question {
 };
 
 struct sotto_table_answer {
-	bool found;
+	bool found, by_host;	/* by_host: table.h, sotto_table_match */
 	char value[SOTTO_TABLE_URL];
 };
 

@@ -24,6 +24,7 @@
 
 #define SMTPD 0			/* smtpd's descriptor, to be read and written: 6.8 opens no other */
 #define ANSWER_MS 200		/* for the child; smtpd stands still meanwhile */
+#define REMEMBERED 128
 #define REST_MS 1000		/* after one that was too slow, or ended, the next one is started */
 
 static struct {
@@ -32,6 +33,8 @@ static struct {
 	pid_t child;			/* 0: there is none */
 	int talk;			/* our end of a socket to it */
 	int64_t rest_until;
+	unsigned next;
+	char by_host[REMEMBERED][SOTTO_FILE_NAME];	/* domains: remember() */
 } all = { .talk = -1 };
 
 /* ---- the child ---- */
@@ -103,6 +106,41 @@ static bool ask_child(const struct sotto_table_question *q, struct sotto_table_a
 	return false;
 }
 
+/* ---- memory ---- */
+
+/* NULL: it is not there. */
+static char *find_by_host(const char *name)
+{
+	for (unsigned i = 0; i < REMEMBERED; i++)
+		if (strcmp(all.by_host[i], name) == 0)
+			return all.by_host[i];
+	return NULL;
+}
+
+/*
+ * Domains that are required because their mail server is, the latest ones: only the route says so, and where that is out of reach, and the child
+ * with it, their mail must not go out natively.
+ */
+static void remember(const char *key, bool by_host)
+{
+	char name[SOTTO_FILE_NAME], *there;
+
+	if (sotto_name_of_domain(name, key) != 0)
+		return;
+	there = find_by_host(name);
+	if (there != NULL && !by_host)
+		there[0] = '\0';
+	else if (there == NULL && by_host)
+		memcpy(all.by_host[all.next++ % REMEMBERED], name, sizeof(name));
+}
+
+static bool is_remembered(const char *key)
+{
+	char name[SOTTO_FILE_NAME];
+
+	return sotto_name_of_domain(name, key) == 0 && find_by_host(name) != NULL;
+}
+
 /* ---- smtpd ---- */
 
 /* By files that may be on a disk which hangs: in a process of its own, which is not waited for either. False: it has not answered in time. */
@@ -134,8 +172,8 @@ static void answer_alone(const struct sotto_table_question *q, struct sotto_tabl
 
 	memset(a, 0, sizeof(*a));
 	known = judge_in_time(q, a);
-	if (!known && !q->relay)
-		a->found = sotto_table_match_by_name(&all.table, q->key);
+	if (!q->relay && !a->found)
+		a->found = is_remembered(q->key) || (!known && sotto_table_match_by_name(&all.table, q->key));
 	else if (q->relay && (!known || !a->found))
 		a->found = sotto_table_relay_nowhere(&all.table, a->value);
 }
@@ -150,6 +188,8 @@ static const char *find(const struct sotto_table_request *r, struct sotto_table_
 	memcpy(q.key, r->key, sizeof(q.key));
 	if (!ask_child(&q, a))
 		answer_alone(&q, a);
+	else if (!r->relay)
+		remember(q.key, a->by_host);
 	if (!a->found)
 		return NULL;
 	a->value[sizeof(a->value) - 1] = '\0';

@@ -45,18 +45,21 @@ static bool is_believed(const struct sotto_route *r, int64_t now)
 	return r->until > now && r->until - now <= SOTTO_DOMAIN_YES_S;
 }
 
-bool sotto_table_match(const struct sotto_table *t, const char *domain, int64_t now)
+bool sotto_table_match(const struct sotto_table *t, const char *domain, int64_t now, bool *by_host)
 {
 	char name[SOTTO_FILE_NAME], err[512];
 	struct sotto_conf conf;
 	struct sotto_route r;
 	bool good = sotto_conf_read(&conf, t->conf, err, sizeof(err)) == 0, known;
 
+	*by_host = false;
 	if (sotto_name_of_domain(name, domain) != 0 || (good && conf.mode == SOTTO_MODE_OFF))
 		return false;
 	known = sotto_route_load(t->state, name, &r) == 0;
-	if (sotto_table_required(t, name, &r))
+	if (sotto_table_required(t, name, &r)) {
+		*by_host = !sotto_table_listed(t, "require", name);
 		return true;
+	}
 	return good && conf.mode == SOTTO_MODE_OPPORTUNISTIC && known && is_believed(&r, now) &&
 	       !sotto_table_listed(t, "exclude", name) && is_served(t);
 }

@@ -27,8 +27,8 @@ struct sotto_table {
 /* Up to four paths, separated by ':', each may be empty: STATE, CONF, RUN, JUDGE. They are cut up, and stay the caller's. */
 void sotto_table_paths(struct sotto_table *t, char *text);
 
-/* Whether mail for the domain takes the hop now. */
-bool sotto_table_match(const struct sotto_table *t, const char *domain, int64_t now);
+/* Whether mail for the domain takes the hop now. *by_host: because its mail server is required; its own name is not. */
+bool sotto_table_match(const struct sotto_table *t, const char *domain, int64_t now, bool *by_host);
 
 /*
  * Where mail goes that has taken it: to the hop, or, where nobody serves that, to the domain's own mail server by its name. False: no domain.

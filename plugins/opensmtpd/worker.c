@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/crypto/memory.h"
+#include "core/runtime/identity.h"
 #include "core/runtime/lock.h"
 #include "core/runtime/log.h"
 #include "core/runtime/sandbox.h"
@@ -208,6 +209,7 @@ int main(int argc, char **argv)
 	sotto_disk_begin(&w.disk, w.state);
 	w.state = w.disk.state;
 	sotto_worker_look(&w);
+	(void)!sotto_identity_load(w.identity, w.state);	/* whatever is wrong with it is told by the first session */
 	if (open_all(&w) != 0) {
 		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
 		return FAILED;
@@ -218,5 +220,6 @@ int main(int argc, char **argv)
 		return FAILED;
 	sotto_log(LOG_INFO, "connections are taken: %u listeners%s", w.n_in, w.hop >= 0 ? ", and the hop" : "");
 	(void)event_base_dispatch(w.base);
+	sotto_wipe(w.identity, sizeof(w.identity));
 	return WELL;	/* the kernel takes back what is left: nobody is waited for */
 }

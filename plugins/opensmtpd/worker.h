@@ -54,6 +54,7 @@ struct sotto_worker {
 	char conf_dir[4096], hop_dir[4200];
 	/* its own */
 	struct sotto_disk disk;
+	uint8_t identity[32];			/* ours, as it was read last (plan.h): peers that know it must see it while the disk hangs */
 	struct event_base *base;
 	struct sotto_mx *mx;
 	struct timespec resolv;			/* when /etc/resolv.conf was last written, as far as mx knows it */

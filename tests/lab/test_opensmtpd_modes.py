@@ -2,18 +2,19 @@
 """require, exclude, mode, pin and padding, as sotto.conf(5) and opensmtpd-sotto(7) describe them, where our mail server is OpenSMTPD."""
 
 import socket
+import time
 
 import pytest
 
-from .faults import without
+from .faults import hung, without
 from .test_exim import arrives, letter
 from .test_modes import (STATE, away, entries, others, said_250, six_letter, test_excluded_clients,    # noqa: F401 (tests)
                          test_not_required, test_required_over_excluded)
-from .test_modes_memory import test_padding, test_pin_enforce, test_pin_lets_pass    # noqa: F401 (tests)
+from .test_modes_memory import send_sealed, test_padding, test_pin_enforce, test_pin_lets_pass    # noqa: F401 (tests)
 from .test_opensmtpd_worker import passing
 from .test_postfix_modes import test_required_of_clients    # noqa: F401 (tests)
 
-IN_CHECK = r"test_not_required\[7.6|test_excluded_clients\[7.6|test_required_(by|of|without).*7.6|test_required_after|test_pin_enforce\[.*changed"
+IN_CHECK = r"test_not_required\[7.6|test_excluded_clients\[7.6|test_required_(by|of|without).*7.6|test_required_after|test_pin_enforce(_while|\[.*changed)"
 
 
 @pytest.fixture
@@ -93,3 +94,27 @@ def test_required_without_us(watch, server, stranger, needs_sotto, fault):
             server.submit(message)
             arrives(watch, server, stranger, message)
             assert said_250(server, stranger, socket.AF_INET) and said_250(server, stranger, socket.AF_INET6)
+
+
+def test_required_by_host_while_the_disk_hangs(watch, server, stranger, needs_sotto):
+    """A mail server is listed by its name, and the disk hangs that says which domains are its: what was known to be so still gets nothing."""
+    sent = [letter(server, stranger), letter(server, stranger)]
+    with server.sotto_conf(require=[stranger.name]):
+        server.submit(sent[0])
+        is_kept(watch, server, sent[0])
+        with hung(server.host, STATE):
+            server.submit(sent[1])
+            is_kept(watch, server, sent[1], 2)
+    assert not stranger.delivered("bert")
+    assert not watch.wire.find(*[secret for message in sent for secret in message.secrets])
+
+
+def test_pin_enforce_while_the_disk_hangs(watch, two):
+    """The server's disk hangs: it shows the key that it has read before, and mail from who knows that goes, sealed."""
+    origin, target = two
+    with origin.sotto_conf(pin="enforce"):
+        assert " identity=first " in send_sealed(watch, origin, target, 1)
+        target.await_settled()
+        with hung(target.host, STATE):
+            time.sleep(0.3)     # a disk that has answered is believed for 200 ms (disk.h)
+            assert " identity=known " in send_sealed(watch, origin, target, 2)

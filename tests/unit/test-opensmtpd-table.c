@@ -276,6 +276,30 @@ static void test_child_stopped(void **state)
 	end(&t);
 }
 
+/* Nor can the route be had, which alone says that the mail server is required: what was so when it was last asked for does not go natively. */
+static void test_required_by_host_without_its_route(void **state)
+{
+	struct stage t;
+	char route[128];
+
+	(void)state;
+	(void)snprintf(route, sizeof(route), "%s/table/by-host.example", lab_dir);
+	for (unsigned still = 0; still < 2; still++) {
+		begin_text(&t);
+		ask_text(&t, "check|domain|1|by-host.example", "check-result|1|found");
+		if (!still) {
+			lab_write(lab_require, "other-host.example\n", 0644);
+			ask_text(&t, "check|domain|1|by-host.example", "check-result|1|not-found");
+		}
+		assert_int_equal(kill(child_of(t.s.pid), SIGSTOP), 0);
+		assert_int_equal(unlink(route), 0);
+		ask_text(&t, "check|domain|1|By-Host.example.", still ? "check-result|1|found" : "check-result|1|not-found");
+		ask_text(&t, "check|domain|1|other.example", "check-result|1|not-found");
+		relays_to(&t, "by-host.example", "smtp://127.127.255.255:10027");
+		end(&t);
+	}
+}
+
 /* There is none, or it cannot be started: a library is missing, say. The files that need none still count. */
 static void test_no_child(void **state)
 {
@@ -416,6 +440,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_modes, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_child_killed, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_child_stopped, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_required_by_host_without_its_route, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_no_child, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_odd_lines, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_frames, lab_set_up, lab_tear_down),

@@ -238,6 +238,42 @@ static void a_server_has_an_identity_if_it_can_keep_one(void **state)
 	assert_int_equal(l->plan.session.use, SOTTO_USE_SEAL);
 }
 
+/* Kept in memory, it is shown where the file cannot be had; but not where the file says that it must not be. */
+static void a_key_that_was_read_outlasts_a_disk_that_hangs(void **state)
+{
+	static const uint8_t none[32];
+	struct lab *l = *state;
+	uint8_t kept[32] = { 0 }, first[32];
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/identity", l->state);
+	l->f.role = SOTTO_ACCEPT;
+	l->f.identity = kept;
+	l->f.state = "/dev/null/no-state";
+	assert_false(plan(l)->has_identity);
+	assert_int_equal(l->plan.identity_error, -ENOTDIR);
+	l->f.state = l->state;
+	assert_true(plan(l)->has_identity);
+	memcpy(first, l->plan.session.identity, 32);
+	l->f.state = "/dev/null/no-state";
+	assert_true(plan(l)->has_identity);
+	assert_int_equal(l->plan.identity_error, 0);
+	assert_memory_equal(l->plan.session.identity, first, 32);
+	/* another one in its place */
+	l->f.state = l->state;
+	assert_int_equal(unlink(path), 0);
+	assert_true(plan(l)->has_identity);
+	assert_memory_not_equal(l->plan.session.identity, first, 32);
+	assert_memory_equal(l->plan.session.identity, kept, 32);
+	/* one that others may have read */
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_false(plan(l)->has_identity);
+	assert_int_equal(l->plan.identity_error, -EPERM);
+	l->f.state = "/dev/null/no-state";
+	assert_false(plan(l)->has_identity);
+	assert_memory_equal(l->plan.session.identity, none, 32);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -248,6 +284,7 @@ int main(void)
 		T(our_mail_server_goes_on_natively_where_it_can), T(a_peer_in_avoidance_is_passed_through_unless_required),
 		T(what_was_sealed_and_offered_before_is_known), T(keys_are_known_by_address_and_name),
 		T(starttls_is_hidden_only_where_nobody_needs_it), T(a_server_has_an_identity_if_it_can_keep_one),
+		T(a_key_that_was_read_outlasts_a_disk_that_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
