@@ -209,7 +209,7 @@ int main(int argc, char **argv)
 	w.state = w.disk.state;
 	sotto_worker_look(&w);
 	if (open_all(&w) != 0) {
-		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
+		sotto_log(LOG_ERR, "no event loop, no DNS, or not enough descriptors to be had: %s", strerror(errno));
 		return FAILED;
 	}
 	w.lock = be_seen(&w);

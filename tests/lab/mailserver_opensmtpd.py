@@ -33,6 +33,7 @@ class OpenSMTPD(MailServer):
     taken = r" smtp envelope "
     unanswered = r'mta delivery .*result="TempFail"'
     cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
+    pipelines = False   # two commands behind a message are refused, and the connection with them
     probes = True       # it asks a new domain's mail server, by a connection of its own
 
     def __init__(self, host, domain, release):

@@ -79,13 +79,13 @@ BINARIES = {
 
 
 @contextlib.contextmanager
-def folder_instead(host):
-    with replaced(host, SESSION, None):
-        host.path(SESSION).mkdir()
+def folder_instead(host, path=SESSION):
+    with replaced(host, path, None):
+        host.path(path).mkdir()
         try:
             yield
         finally:
-            host.path(SESSION).rmdir()
+            host.path(path).rmdir()
 
 
 @pytest.mark.parametrize("how", BINARIES)

@@ -532,6 +532,19 @@ static void test_mute(void **state)
 	end(&t);
 }
 
+/* Nobody who connects waits for a second one that would not be ready either. */
+static void test_mute_and_a_client(void **state)
+{
+	struct stage t;
+	int64_t began = lab_now();
+
+	(void)state;
+	begin(&t, "mute", self);
+	expect_passed(&t);
+	assert_true(lab_now() - began < 2 * SOTTO_READY_MS);
+	end(&t);
+}
+
 /* A listener that somebody else has still is had as soon as it is free. */
 static void test_busy_port(void **state)
 {
@@ -590,6 +603,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_crashes, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_missing, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_mute, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_mute_and_a_client, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_busy_port, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_wrong_options, lab_set_up, lab_tear_down),
 	};
