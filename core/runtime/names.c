@@ -276,15 +276,19 @@ static bool is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* 1: a match; 0: none; -1: the line is wrong. n octets, and room for a NUL. */
-static int match_line(struct list *l, char *s, size_t n, const struct sotto_who *who, const struct net *addr)
+/* The entry of a line, "" where there is none; NULL: the line is wrong. n octets, and room for a NUL. */
+static const char *entry_of(struct list *l, char *s, size_t n)
 {
 	char *comment;
 
-	if (n > SOTTO_NAMES_LINE && !(n == SOTTO_NAMES_LINE + 1 && s[n - 1] == '\r'))
-		return fail(l, "a line of more than %d octets", SOTTO_NAMES_LINE);
-	if (memchr(s, '\0', n) != NULL)
-		return fail(l, "a NUL octet");
+	if (n > SOTTO_NAMES_LINE && !(n == SOTTO_NAMES_LINE + 1 && s[n - 1] == '\r')) {
+		(void)fail(l, "a line of more than %d octets", SOTTO_NAMES_LINE);
+		return NULL;
+	}
+	if (memchr(s, '\0', n) != NULL) {
+		(void)fail(l, "a NUL octet");
+		return NULL;
+	}
 	if (l->line == 1 && n >= strlen(BOM) && memcmp(s, BOM, strlen(BOM)) == 0) {
 		s += strlen(BOM);
 		n -= strlen(BOM);
@@ -296,13 +300,26 @@ static int match_line(struct list *l, char *s, size_t n, const struct sotto_who 
 	s[n] = '\0';
 	while (is_space(*s))
 		s++;
-	if (s[0] == '\0')
+	return s;
+}
+
+static bool is_net(const char *entry)
+{
+	return strpbrk(entry, ":/") != NULL || strspn(entry, DIGITS ".") == strlen(entry);
+}
+
+/* 1: a match; 0: none; -1: the line is wrong. */
+static int match_line(struct list *l, char *s, size_t n, const struct sotto_who *who, const struct net *addr)
+{
+	const char *entry = entry_of(l, s, n);
+
+	if (entry == NULL)
+		return -1;
+	if (entry[0] == '\0')
 		return 0;
-	if (strcmp(s, "*") == 0)
+	if (strcmp(entry, "*") == 0)
 		return 1;
-	if (strpbrk(s, ":/") != NULL || strspn(s, DIGITS ".") == strlen(s))
-		return match_net(l, s, addr);
-	return match_name(l, s, who);
+	return is_net(entry) ? match_net(l, entry, addr) : match_name(l, entry, who);
 }
 
 /* An octet, or -1: errno is 0 at the end, and says what is wrong otherwise. */
@@ -395,4 +412,22 @@ int sotto_names_match(const char *path, const struct sotto_who *who, char *err, 
 	rc = match_lines(&l, who);
 	close(l.fd);
 	return rc;
+}
+
+void sotto_names_each(const char *path, void (*one)(void *arg, const char *name), void *arg)
+{
+	struct list l = { .path = path };
+	char line[SOTTO_NAMES_LINE + 3];
+	size_t len = 0;
+
+	l.fd = open_list(path);
+	if (l.fd < 0)
+		return;
+	while (next_line(&l, line, &len) == 1) {
+		const char *entry = entry_of(&l, line, len);
+
+		if (entry != NULL && !is_net(entry) && is_name(entry, length(entry)))
+			one(arg, entry);
+	}
+	close(l.fd);
 }

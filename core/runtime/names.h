@@ -41,4 +41,10 @@ struct sotto_who {
  */
 SOTTO_CHECKED int sotto_names_match(const char *path, const struct sotto_who *who, char *err, size_t len);
 
+/*
+ * Calls one(arg, name) for each entry that is a whole name (no address, no network, neither "*" nor the end of longer names), as it is spelt in the
+ * file, whoever's it is. What is wrong is passed over, also a file that cannot be read. No heap; never waits.
+ */
+void sotto_names_each(const char *path, void (*one)(void *arg, const char *name), void *arg);
+
 #endif

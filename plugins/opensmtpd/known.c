@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "core/runtime/addr.h"
-#include "core/runtime/hop.h"
 #include "core/runtime/log.h"
 #include "core/runtime/names.h"
 #include "plugins/opensmtpd/route.h"
@@ -42,44 +41,6 @@ static bool recall(const struct sotto_worker *w, const char *domain, struct sott
 	return sotto_route_load(w->state, domain, r) == 0;
 }
 
-/* ---- claims that could not be written: for as long as this process lives, the latest ones ---- */
-
-#define CLAIMS 256
-
-static struct {
-	unsigned next;
-	char domain[CLAIMS][SOTTO_FILE_NAME];
-} claims;
-
-/*
- * Of required domains alone: the table sends nobody else's mail to an address that it has no file for. Nobody knows whose that address is on
- * the disk; a domain that a stranger chooses must not get the mail of the one whose it is.
- */
-static void keep_claim(const struct sotto_worker *w, const char *domain)
-{
-	char path[sizeof(w->conf_dir) + 16], err[512];
-
-	(void)snprintf(path, sizeof(path), "%s/require", w->conf_dir);
-	if (sotto_names_match(path, &(struct sotto_who){ .domain = domain }, err, sizeof(err)) != 1)
-		return;
-	for (unsigned i = 0; i < CLAIMS; i++)
-		if (strcmp(claims.domain[i], domain) == 0)
-			return;
-	(void)snprintf(claims.domain[claims.next++ % CLAIMS], SOTTO_FILE_NAME, "%s", domain);
-}
-
-bool sotto_known_hop(const struct sotto_worker *w, struct in_addr address, char *domain, size_t len)
-{
-	if (sotto_hop_domain(w->hop_dir, address, domain, len) == 0)
-		return true;
-	for (unsigned i = 0; i < CLAIMS; i++)
-		if (claims.domain[i][0] != '\0' && sotto_hop_address(claims.domain[i]).s_addr == address.s_addr) {
-			sotto_known_claim(w, claims.domain[i]);		/* the disk may be well again */
-			return snprintf(domain, len, "%s", claims.domain[i]) < (int)len;
-		}
-	return false;
-}
-
 /* ---- routes ---- */
 
 /* One that says nothing yet. False: there can be none (no domain; another one has its address). */
@@ -90,11 +51,9 @@ static bool begin(const struct sotto_worker *w, const char *domain, struct sotto
 	memset(r, 0, sizeof(*r));
 	rc = sotto_name_of_domain(r->domain, domain);
 	if (rc == 0)
-		rc = sotto_hop_claim(w->hop_dir, r->domain, &r->hop);
-	if (rc != 0 && rc != -EADDRINUSE && rc != -EINVAL) {
-		keep_claim(w, r->domain);
+		rc = sotto_known_own(w, r->domain, &r->hop);
+	if (rc != 0 && rc != -EADDRINUSE && rc != -EINVAL)
 		complain(w, rc);
-	}
 	return rc == 0;
 }
 
@@ -121,15 +80,30 @@ void sotto_known_route(const struct sotto_worker *w, const char *domain, const c
 	save(w, &r);
 }
 
+/* ---- the lists ---- */
+
+void sotto_known_list(char path[SOTTO_LIST_PATH], const struct sotto_worker *w, const char *file)
+{
+	(void)snprintf(path, SOTTO_LIST_PATH, "%s/%s", w->conf_dir, file);
+}
+
+bool sotto_known_listed(const struct sotto_worker *w, const char *file, const char *domain)
+{
+	char path[SOTTO_LIST_PATH], err[512];
+
+	sotto_known_list(path, w, file);
+	return sotto_names_match(path, &(struct sotto_who){ .domain = domain }, err, sizeof(err)) == 1;
+}
+
 /* An entry in the file require, whatever it is. One that cannot be read is told by the sessions, and counts as one. */
 bool sotto_known_requires(const struct sotto_worker *w)
 {
-	char path[4200], line[SOTTO_NAMES_LINE + 2];
+	char path[SOTTO_LIST_PATH], line[SOTTO_NAMES_LINE + 2];
 	bool found = false;
 	FILE *f;
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "%s/require", w->conf_dir);
+	sotto_known_list(path, w, "require");
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return errno != ENOENT;

@@ -12,7 +12,6 @@
 
 #include "core/runtime/addr.h"
 #include "core/runtime/deadline.h"
-#include "core/runtime/names.h"
 #include "core/runtime/state-name.h"
 #include "plugins/opensmtpd/known.h"
 #include "plugins/opensmtpd/probe.h"
@@ -213,14 +212,6 @@ static struct asking *ask(struct sotto_probes *p, const char *domain)
 
 /* ---- whom ---- */
 
-static bool is_listed(const struct sotto_worker *w, const char *file, const char *domain)
-{
-	char path[4200], err[512];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", w->conf_dir, file);
-	return sotto_names_match(path, &(struct sotto_who){ .domain = domain }, err, sizeof(err)) == 1;
-}
-
 /* Of an address as smtpd has it, without angle brackets. False: none that could have a mail server to be asked. */
 static bool domain_of(const char *address, char domain[SOTTO_FILE_NAME])
 {
@@ -236,10 +227,10 @@ static bool may_ask(struct sotto_worker *w, const char *domain)
 	bool broken, required;
 
 	sotto_conduct_conf(&conf, &broken, w->conf_dir, sizeof(w->conf_dir), w->conf_path, w->state);
-	required = (conf.mode != SOTTO_MODE_OFF || broken) && is_listed(w, "require", domain);
+	required = (conf.mode != SOTTO_MODE_OFF || broken) && sotto_known_listed(w, "require", domain);
 	if (required)
 		sotto_known_claim(w, domain);	/* table-sotto has to name an address, whatever is found out */
-	return required || (conf.mode != SOTTO_MODE_OFF && !is_listed(w, "exclude", domain));
+	return required || (conf.mode != SOTTO_MODE_OFF && !sotto_known_listed(w, "exclude", domain));
 }
 
 /* Also one that is known to offer nothing, where its mail server may be required, which has not been looked at. */

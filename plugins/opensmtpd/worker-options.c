@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Reads sotto-worker's command line for its main. It is filter-sotto's alone to write. */
 #include <getopt.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,18 @@ static int read_one(struct sotto_worker *w, int c, const char *value)
 	}
 }
 
+/* The lists are looked for before sotto.conf is read. */
+static int find_folders(struct sotto_worker *w)
+{
+	char copy[sizeof(w->conf_dir)];
+
+	if (snprintf(w->hop_dir, sizeof(w->hop_dir), "%s/hop", w->state) >= (int)sizeof(w->hop_dir) ||
+	    snprintf(copy, sizeof(copy), "%s", w->conf_path) >= (int)sizeof(copy))
+		return complain("a path is too long", NULL);
+	(void)snprintf(w->conf_dir, sizeof(w->conf_dir), "%s", dirname(copy));
+	return 0;
+}
+
 int sotto_worker_options(struct sotto_worker *w, int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -101,5 +114,5 @@ int sotto_worker_options(struct sotto_worker *w, int argc, char **argv)
 		w->helo = sotto_own_name();
 	if (w->talk < 0)
 		return complain("only filter-sotto starts it", NULL);
-	return snprintf(w->hop_dir, sizeof(w->hop_dir), "%s/hop", w->state) < (int)sizeof(w->hop_dir) ? 0 : complain("a path is too long", NULL);
+	return find_folders(w);
 }

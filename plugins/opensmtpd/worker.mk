@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: ISC
 # The worker: core/runtime and libevent, as sotto-session.
 
-WORKER_SRC = $(addprefix plugins/opensmtpd/,worker.c worker-options.c disk.c connections.c inbound.c outbound.c known.c route.c smtpd-user.c probe.c probes.c \
-	protocol.c own-name.c)
+WORKER_SRC = $(addprefix plugins/opensmtpd/,worker.c worker-options.c disk.c connections.c inbound.c outbound.c known.c known-hop.c route.c smtpd-user.c probe.c \
+	probes.c protocol.c own-name.c)
 PLUGINS += $(B)/bin/sotto-worker
 INSTALL_PLUGINS += install-opensmtpd-worker
 
@@ -16,3 +16,7 @@ install-opensmtpd-worker:
 	mv -f $(DESTDIR)$(LIBEXECDIR)/sotto-worker.new $(DESTDIR)$(LIBEXECDIR)/sotto-worker
 
 .PHONY: install-opensmtpd-worker
+
+# ---- tests -------------------------------------------------------------------------------------------------
+
+$(B)/tests/test-opensmtpd-known: WITH = plugins/opensmtpd/known.c plugins/opensmtpd/known-hop.c plugins/opensmtpd/route.c

@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
-from .faults import replaced
+from .faults import STATE, hung, replaced
 from .message import difference
 from .test_exim import arrives, letter
+from .test_failures_start import demanded, letter_between
 
 WORKER = "/usr/libexec/sotto/sotto-worker"
 TAKEN = "connections are taken"
@@ -154,6 +155,19 @@ def test_stopped(watch, opensmtpd, stranger, needs_sotto):
     opensmtpd.await_sotto("another one takes its place", mark)
     stranger.submit(into)
     arrives(watch, stranger, opensmtpd, into, seconds=10)
+
+
+def test_replaced_while_the_disk_hangs(watch, opensmtpd, opensmtpds, needs_sotto):
+    """Another worker has not seen whom required mail is for, and no file says it: the mail goes, sealed, as soon as the queue is run."""
+    target = opensmtpds["j" if opensmtpd is opensmtpds["i"] else "i"]
+    message, mark = letter_between(watch, (opensmtpd, target)), len(opensmtpd.sotto_log())
+    with demanded((opensmtpd, target)):
+        with hung(opensmtpd.host, STATE):
+            message.send().waits()
+            opensmtpd.kill_worker()
+            opensmtpd.await_sotto(TAKEN, mark)
+        message.again().arrives()
+    message.unread()
 
 
 def test_table_dies(watch, opensmtpd, stranger, needs_sotto):

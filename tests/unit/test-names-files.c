@@ -183,6 +183,32 @@ static void a_list_in_which_somebody_is_found_has_entries_to_the_plugin(void **s
 
 #define T(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
+/* ---- the names in it --------------------------------------------------------------------------------------- */
+
+static void note(void *arg, const char *name)
+{
+	char *all = arg;
+
+	strcat(all, name);
+	strcat(all, " ");
+}
+
+static void each_whole_name_is_told_and_nothing_else(void **state)
+{
+	char all[512] = "", text[SOTTO_NAMES_LINE + 64];
+
+	(void)state;
+	sotto_names_each(in_dir("list"), note, all);
+	assert_string_equal(all, "");
+	memset(text, ' ', sizeof(text));
+	(void)snprintf(text + SOTTO_NAMES_LINE, sizeof(text) - SOTTO_NAMES_LINE, "long.example\n Two.Example. # net\n*\n.below.example\n");
+	sotto_names_each(put("list", text), note, all);
+	assert_string_equal(all, "Two.Example. ");
+	all[0] = '\0';
+	sotto_names_each(put("list", "\xef\xbb\xbf" "one.example\r\n192.0.2.1\n2001:db8::/32\n*.x.example\nan error\n\n#no.example\nhost"), note, all);
+	assert_string_equal(all, "one.example host ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +223,7 @@ int main(void)
 		T(a_hundred_thousand_lines_are_read_to_the_last),
 		T(the_files_as_installed_list_nobody),
 		T(a_list_in_which_somebody_is_found_has_entries_to_the_plugin),
+		T(each_whole_name_is_told_and_nothing_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
