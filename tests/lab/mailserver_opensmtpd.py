@@ -29,11 +29,11 @@ class OpenSMTPD(MailServer):
     accepted = "250 2.0.0 "
     accepted_any = r"250 2\.0\.0 \w+ Message accepted for delivery"
     bounced = r'result="PermFail"'
-    lasting = ("sotto-worker", "sotto-table")
+    lasting = ("sotto-worker", "sotto-table", "table-sotto")    # the last looks for the ends of its children when it is asked again
     taken = r" smtp envelope "
     unanswered = r'mta delivery .*result="TempFail"'
     cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
-    pipelines = False   # two commands behind a message are refused, and the connection with them
+    pipelines = False   # a message, and what stands behind it, is refused
     probes = True       # it asks a new domain's mail server, by a connection of its own
 
     def __init__(self, host, domain, release):

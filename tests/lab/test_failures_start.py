@@ -45,7 +45,7 @@ def letter_between(watch, ends, **how):
 
 def nothing_left(*servers, seconds=15):
     for server in servers:
-        left = server.host.await_quiet(lambda name, state: state == "Z" or name.startswith("sotto") and name not in server.lasting, seconds)
+        left = server.host.await_quiet(lambda name, state: (state == "Z" or name.startswith("sotto")) and name not in server.lasting, seconds)
         assert not left, left
         server.await_settled(seconds)
 
