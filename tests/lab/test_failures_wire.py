@@ -104,8 +104,8 @@ def sealed_before(watch, middle, ends):
     """A first message was, and the next one does not go down its connection."""
     with middle.rules():
         letter_through(watch, middle, ends).send().arrives()
-    for server in ends:
-        server.await_settled()
+        for server in ends:
+            server.await_settled()
 
 
 def test_stalls_where_it_has_sealed(watch, middle, ends):
