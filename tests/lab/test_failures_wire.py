@@ -102,6 +102,8 @@ def test_exchange_stalls_on_the_way(watch, middle, ends, required, how):
 
 def sealed_before(watch, middle, ends):
     """A first message was, and the next one does not go down its connection."""
+    if ends[0].second_way:
+        pytest.skip("it goes its second way at once")
     with middle.rules():
         letter_through(watch, middle, ends).send().arrives()
         for server in ends:
