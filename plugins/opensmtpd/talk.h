@@ -16,7 +16,7 @@
 
 #define SOTTO_HOLD_MS 3000	/* a RCPT command waits no longer for what its domain offers */
 /*
- * A message that is to be taken waits so long for its session's end, and is not answered when that comes: with any filter, smtpd (6.8 to 7.6 at least) goes on
+ * A message that is to be taken waits so long for its session's end, and is not answered when that comes: with any filter, smtpd (seen of 6.8; 7.6 reads the same) goes on
  * with a client that sent more than the message at once although it has refused it, and an answer that comes when it has let go of the session
  * is the end of smtpd. No filter can do more: smtpd asks, and ends the session, within one turn of its loop.
  */
