@@ -68,6 +68,7 @@ class OpenSMTPD(MailServer):
             "table aliases file:/etc/aliases", *([self.pki] if self.pki else []), *(f"listen on {address}{self.listen}" for address in ("0.0.0.0", "::")),
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
             *(f"mta limit {one} 0" for one in ("conn-delay-route", "conn-delay-relay", "reconn-delay-route")),    # seconds that have nothing to do with us
+            "smtp max-message-size 100M",       # not 35
             *self.extra,
             'action "local" maildir alias <aliases>', 'action "relay" relay',
             f'match from any for domain {ours} action "local"', 'match for local action "local"', 'match from local for any action "relay"',
