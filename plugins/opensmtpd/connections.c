@@ -18,6 +18,7 @@
 #define AT_ONCE 32
 #define PAUSE_MS 100		/* without descriptors left: connections wait in the kernel's queue meanwhile */
 #define GOODBYE_MS 5000		/* for a last line to be read */
+#define OWN_DESCRIPTORS 64	/* listeners, the loop, DNS, who is asked what they offer */
 #define DESCRIPTORS 8		/* that a session may need: both ends, two pipes, its live file, and one for a moment */
 
 /* ---- one ---- */
@@ -179,8 +180,8 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 	}
 }
 
-/* As many as the system lets us have. */
-static void find_limit(struct sotto_worker *w)
+/* As many as the system lets us have. Not one: -1, and others pass connections on, who need fewer. */
+static int find_limit(struct sotto_worker *w)
 {
 	struct rlimit files = { 1024, 1024 };
 
@@ -189,14 +190,19 @@ static void find_limit(struct sotto_worker *w)
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 		(void)getrlimit(RLIMIT_NOFILE, &files);
 	}
-	w->max = files.rlim_cur > 200000 ? 200000 / DESCRIPTORS : ((unsigned)files.rlim_cur - 64) / DESCRIPTORS;
+	if (files.rlim_cur > 200000)
+		files.rlim_cur = 200000;
+	w->max = files.rlim_cur < OWN_DESCRIPTORS ? 0 : ((unsigned)files.rlim_cur - OWN_DESCRIPTORS) / DESCRIPTORS;
+	errno = EMFILE;
+	return w->max > 0 ? 0 : -1;
 }
 
 int sotto_connections_open(struct sotto_worker *w)
 {
 	unsigned n = 0;
 
-	find_limit(w);
+	if (find_limit(w) != 0)
+		return -1;
 	w->again = evtimer_new(w->base, on_again, w);
 	for (unsigned i = 0; i < w->n_in; i++)
 		w->accepting[n++] = event_new(w->base, w->in[i], EV_READ | EV_PERSIST, on_accept, w);

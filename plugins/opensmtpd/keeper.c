@@ -128,18 +128,27 @@ static void start_passer(struct sotto_keeper *k)
 	k->pass_again = sotto_now_ms() + SOTTO_PASS_AGAIN_MS;
 }
 
-static void crashed(struct sotto_keeper *k)
+/* For a while the worker is not tried any more, and somebody else serves. */
+static void pass(struct sotto_keeper *k, const char *why)
 {
-	k->crashes++;
-	k->again = sotto_now_ms() + (k->crashes < SOTTO_CRASHES ? SOTTO_AGAIN_MS : SOTTO_PASS_MS);
-	if (k->crashes < SOTTO_CRASHES || k->passer > 0)
+	k->again = sotto_now_ms() + SOTTO_PASS_MS;
+	if (k->passer > 0)
 		return;
-	sotto_log(LOG_CRIT, "the worker has ended %u times in a row; connections pass through unsealed for %d s, then it is tried again", k->crashes,
-		  SOTTO_PASS_MS / 1000);
+	sotto_log(LOG_CRIT, "%s; connections pass through unsealed for %d s, then it is tried again", why, SOTTO_PASS_MS / 1000);
 	start_passer(k);
 }
 
-static int64_t worker_due(struct sotto_keeper *k, int64_t now);
+static void crashed(struct sotto_keeper *k)
+{
+	char why[64];
+
+	k->crashes++;
+	k->again = sotto_now_ms() + SOTTO_AGAIN_MS;
+	if (k->crashes < SOTTO_CRASHES)
+		return;
+	(void)snprintf(why, sizeof(why), "the worker has ended %u times in a row", k->crashes);
+	pass(k, why);
+}
 
 static void start_worker(struct sotto_keeper *k)
 {
@@ -159,9 +168,18 @@ static void start_worker(struct sotto_keeper *k)
 	crashed(k);
 }
 
+/* One that cannot even be killed is left behind. */
+static void leave_behind(struct sotto_keeper *k)
+{
+	(void)kill(k->worker, SIGKILL);
+	k->worker = 0;
+	k->ready = false;
+	close_end(&k->talk);
+}
+
 /*
- * Its loop stands still: by a disk that hangs, or stopped. Its sessions are lost, those to come are not; one that cannot even be killed
- * is left behind. We have been standing still ourselves, and so everybody has: it has another chance.
+ * Its loop stands still: by a disk that hangs, or stopped. Its sessions are lost, those to come are not, which one that does so again and again would
+ * keep waiting as well. We have been standing still ourselves, and so everybody has: it has another chance.
  */
 static int64_t stuck_due(struct sotto_keeper *k, int64_t now)
 {
@@ -173,10 +191,21 @@ static int64_t stuck_due(struct sotto_keeper *k, int64_t now)
 	if (now - k->alive < SOTTO_STUCK_MS)
 		return now + SOTTO_STUCK_MS / 8;
 	sotto_log(LOG_ERR, "the worker has not said for %d s that it lives: another one takes its place", SOTTO_STUCK_MS / 1000);
-	(void)kill(k->worker, SIGKILL);
-	k->worker = 0;
-	start_worker(k);
-	return worker_due(k, now);
+	leave_behind(k);
+	if (k->alive - k->started >= SOTTO_CALM_MS)
+		k->crashes = 0;
+	crashed(k);
+	return k->again;
+}
+
+/* What keeps it, as a disk that hangs, would keep the next one, too, and whoever connects waits at the door: they are passed through at once. */
+static int64_t unready_due(struct sotto_keeper *k, int64_t now)
+{
+	if (now < k->started + SOTTO_READY_MS)
+		return k->started + SOTTO_READY_MS;
+	leave_behind(k);
+	pass(k, "the worker is not ready");
+	return k->again;
 }
 
 static int64_t worker_due(struct sotto_keeper *k, int64_t now)
@@ -185,12 +214,7 @@ static int64_t worker_due(struct sotto_keeper *k, int64_t now)
 		start_worker(k);
 	if (k->worker == 0)
 		return k->again;
-	if (k->ready)
-		return stuck_due(k, now);
-	if (now < k->started + SOTTO_READY_MS)
-		return k->started + SOTTO_READY_MS;
-	(void)kill(k->worker, SIGKILL);		/* its end is heard of */
-	return now + SOTTO_AGAIN_MS;
+	return k->ready ? stuck_due(k, now) : unready_due(k, now);
 }
 
 int64_t sotto_keeper_tick(struct sotto_keeper *k)

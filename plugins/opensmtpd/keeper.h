@@ -20,8 +20,8 @@
 #include "plugins/opensmtpd/passing.h"
 
 #define SOTTO_AGAIN_MS 20	/* from a worker's end to the next one's start */
-#define SOTTO_READY_MS 5000	/* for a new one to be ready; then it counts as crashed */
-#define SOTTO_STUCK_MS 8000	/* one that has been ready, and has not said for so long that it lives, is killed */
+#define SOTTO_READY_MS 5000	/* for a new one to be ready; then it is killed, and connections are passed through */
+#define SOTTO_STUCK_MS 8000	/* one that has been ready, and has not said for so long that it lives, is killed, and has crashed */
 #define SOTTO_CALM_MS 10000	/* a worker that has lived so long has not crashed in a row with those before it */
 #define SOTTO_CRASHES 3
 #define SOTTO_PASS_MS 60000	/* then for so long we only pass through */

@@ -125,7 +125,7 @@ size_t sotto_filter_register(char out[SOTTO_FILTER_REGISTER], bool in, bool outg
 {
 	return (size_t)snprintf(out, SOTTO_FILTER_REGISTER, "%s%s%sregister|ready\n",
 				in ? "register|report|smtp-in|link-connect\nregister|report|smtp-in|link-auth\n"
-				     "register|report|smtp-in|link-disconnect\nregister|filter|smtp-in|rcpt-to\n" : "",
+				     "register|report|smtp-in|link-disconnect\nregister|filter|smtp-in|rcpt-to\nregister|filter|smtp-in|commit\n" : "",
 				in && data ? "register|report|smtp-in|tx-begin\nregister|filter|smtp-in|data-line\n" : "",
 				outgoing ? "register|report|smtp-out|protocol-server\nregister|report|smtp-out|tx-rcpt\n"
 					   "register|report|smtp-out|link-disconnect\n" : "");

@@ -96,13 +96,30 @@ static void forget(struct sotto_talk *t, unsigned i)
 	t->owed[i] = t->owed[--t->n_owed];
 }
 
+static void owe(struct sotto_talk *t, const struct sotto_filter_line *l, bool commit)
+{
+	t->owed[t->n_owed++] = (struct sotto_owed){ l->session, l->token, sotto_now_ms() + (commit ? SOTTO_COMMIT_MS : SOTTO_HOLD_MS), commit };
+}
+
 /* To the worker, which says when to go on; without one, or with too many waiting, at once. */
 static int request(struct sotto_talk *t, const struct sotto_filter_line *l, const char *line, size_t len)
 {
-	if (t->n_owed == SOTTO_OWED_MAX || len > SOTTO_HANDED_MAX || !sotto_filter_is(l, "rcpt-to") || !t->hand(t->arg, line, len))
+	bool commit = sotto_filter_is(l, "commit");
+
+	if (t->n_owed == SOTTO_OWED_MAX || (!commit && (len > SOTTO_HANDED_MAX || !sotto_filter_is(l, "rcpt-to") || !t->hand(t->arg, line, len))))
 		return say_proceed(t, l->session, l->token);
-	t->owed[t->n_owed++] = (struct sotto_owed){ l->session, l->token, sotto_now_ms() + SOTTO_HOLD_MS };
+	owe(t, l, commit);
 	return 0;
+}
+
+/* Nobody of that session waits for an answer any more. */
+static void forget_session(struct sotto_talk *t, uint64_t session)
+{
+	for (unsigned i = 0; i < t->n_owed;)
+		if (t->owed[i].session == session)
+			forget(t, i);
+		else
+			i++;
 }
 
 int sotto_talk_proceed(struct sotto_talk *t, const char *text)
@@ -130,7 +147,7 @@ int sotto_talk_expire(struct sotto_talk *t, bool all)
 	for (unsigned i = 0; i < t->n_owed;) {
 		struct sotto_owed o = t->owed[i];
 
-		if (!all && o.until > now) {
+		if ((!all || o.commit) && o.until > now) {
 			i++;
 			continue;
 		}
@@ -172,6 +189,8 @@ static int heard(struct sotto_talk *t, const char *line, size_t len)
 		return say_registers(t);
 	case SOTTO_FILTER_REPORT:
 		sotto_traces_report(t->traces, &l);
+		if (sotto_filter_is(&l, "link-disconnect"))
+			forget_session(t, l.session);
 		if (len <= SOTTO_HANDED_MAX)
 			(void)t->hand(t->arg, line, len);	/* one that it misses is a session of which it knows less */
 		return 0;

@@ -15,6 +15,12 @@
 #include "plugins/opensmtpd/traces.h"
 
 #define SOTTO_HOLD_MS 3000	/* a RCPT command waits no longer for what its domain offers */
+/*
+ * A message that is to be taken waits so long for its session's end, and is not answered when that comes: with any filter, smtpd (seen of 6.8; 7.6 reads the same) goes on
+ * with a client that sent more than the message at once although it has refused it, and an answer that comes when it has let go of the session
+ * is the end of smtpd. No filter can do more: smtpd asks, and ends the session, within one turn of its loop.
+ */
+#define SOTTO_COMMIT_MS 20
 #define SOTTO_OWED_MAX 1000	/* at once; more are answered at once */
 #define SOTTO_DATA_SINCE 704	/* before 7.4 smtpd cuts lines of messages that go by a filter */
 #define SOTTO_TALK_LINE 131072	/* of smtpd's; its own limit is half of that */
@@ -23,6 +29,7 @@
 struct sotto_owed {
 	uint64_t session, token;
 	int64_t until;
+	bool commit;		/* nothing that the worker has in its hands */
 };
 
 struct sotto_talk {

@@ -211,7 +211,7 @@ int main(int argc, char **argv)
 	sotto_worker_look(&w);
 	(void)!sotto_identity_load(w.identity, w.state);	/* whatever is wrong with it is told by the first session */
 	if (open_all(&w) != 0) {
-		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
+		sotto_log(LOG_ERR, "no event loop, no DNS, or not enough descriptors to be had: %s", strerror(errno));
 		return FAILED;
 	}
 	w.lock = be_seen(&w);

@@ -28,6 +28,7 @@ class MailServer:
     lasting = ()            # programs of Sotto's that outlive a connection
     second_way = False      # does it go on without Sotto, in the same attempt, where a connection through Sotto was lost?
     tells_late = 0          # seconds between a failed attempt and the line that says so
+    pipelines = True        # whether it takes more commands at once than one
     traces = True           # whether it lets Sotto say in the message how that came in
     probes = False          # whether Sotto there asks a new domain's mail server before the first mail
 

@@ -29,10 +29,11 @@ class OpenSMTPD(MailServer):
     accepted = "250 2.0.0 "
     accepted_any = r"250 2\.0\.0 \w+ Message accepted for delivery"
     bounced = r'result="PermFail"'
-    lasting = ("sotto-worker", "sotto-table")
+    lasting = ("sotto-worker", "sotto-table", "table-sotto")    # the last looks for the ends of its children when it is asked again
     taken = r" smtp envelope "
     unanswered = r'mta delivery .*result="TempFail"'
     cut_in_data = r'smtp disconnected .*reason="?(disconnect|io-error|quit)'
+    pipelines = False   # a message, and what stands behind it, is refused
     probes = True       # it asks a new domain's mail server, by a connection of its own
 
     def __init__(self, host, domain, release):
@@ -67,6 +68,7 @@ class OpenSMTPD(MailServer):
             "table aliases file:/etc/aliases", *([self.pki] if self.pki else []), *(f"listen on {address}{self.listen}" for address in ("0.0.0.0", "::")),
             "mta limit session-keepalive 1",    # not 10: a session's log line comes at its end
             *(f"mta limit {one} 0" for one in ("conn-delay-route", "conn-delay-relay", "reconn-delay-route")),    # seconds that have nothing to do with us
+            "smtp max-message-size 100M",       # not 35
             *self.extra,
             'action "local" maildir alias <aliases>', 'action "relay" relay',
             f'match from any for domain {ours} action "local"', 'match for local action "local"', 'match from local for any action "relay"',

@@ -232,16 +232,16 @@ def smuggle(server, end):
     """One message that may be two, depending on what a server takes for the end of a message."""
     second = b"Subject: smuggled\r\n\r\nsecond\r\n"
     commands = f"MAIL FROM:<evil@p.example>\r\nRCPT TO:<bert@{server.domain}>\r\nBDAT {len(second)} LAST\r\n"
-    return b"Subject: one\r\n\r\nfirst" + end + commands.encode() + second + b"\r\n.\r\nQUIT\r\n"
+    return b"Subject: one\r\n\r\nfirst" + end + commands.encode() + second + b"\r\n.\r\n"
 
 
 def normal(octets):
     """Without what differs from one time to the next: ids and times; without our keyword, and the one that we hide (PROTOCOL.md 6)."""
     octets = re.sub(rb"250-(XSOTTO 1|PIPECONNECT)\r\n", b"", octets)
     octets = re.sub(rb"\b[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}\b", b"ID", octets)         # Exim's
+    octets = re.sub(rb"(?<=250 2\.0\.0 )[0-9a-f]{8}(?= Message)|(?<=SMTP id )[0-9a-f]{8}\b|(?<=<)[0-9a-f]{16}(?=@)", b"ID", octets)      # OpenSMTPD's
     octets = re.sub(rb"(?<=queued as )[0-9A-F]+|(?<=SMTP id )[0-9A-F]+|<?\b20\d{12}\.[0-9A-F]+@", b"ID", octets)     # Postfix's
-    octets = re.sub(rb"(?<=250 2\.0\.0 )[0-9a-f]{8}(?= Message)|(?<=SMTP id )[0-9a-f]{8}\b", b"ID", octets)         # OpenSMTPD's
-    octets = re.sub(rb"\w{3}, +\d\d? \w{3} \d{4} [\d:]{8} [+-]\d{4}", b"TIME", octets)
+    octets = re.sub(rb"\w{3}, {1,2}\d\d? \w{3} \d{4} [\d:]{8} [+-]\d{4}", b"TIME", octets)
     return re.sub(rb"\n\t\(X-Sotto: [^)]*\)|(?<=\n)X-Sotto: [^\n]*\n", b"", octets)
 
 
@@ -275,7 +275,8 @@ def outcome(opened, server, dialogue):
         for part in dialogue[:-1]:
             client.send(part)
             said.append(client.reply())
-        client.send(dialogue[-1])
+        with contextlib.suppress(ConnectionError):      # who has had enough is gone
+            client.send(dialogue[-1])
         rest = everything(client)
     heard = normal("\r\n".join("\r\n".join(one) for one in said).encode() + b"\r\n" + rest)
     codes = re.findall(server.accepted_any.encode(), heard)
@@ -285,7 +286,7 @@ def outcome(opened, server, dialogue):
 
 def dialogues(server):
     start = [b"EHLO mx.x.example\r\n", b"MAIL FROM:<anna@x.example>\r\n", f"RCPT TO:<bert@{server.domain}>\r\n".encode(), b"DATA\r\n"]
-    return {end: start + [smuggle(server, end)] for end in ENDS}
+    return {end: start + ([smuggle(server, end) + b"QUIT\r\n"] if server.pipelines else [smuggle(server, end), b"QUIT\r\n"]) for end in ENDS}
 
 
 @pytest.fixture(params=[("b", "a"), ("d", "c")], ids=["4.96", "4.98"])
@@ -305,7 +306,8 @@ def test_smuggling(watch, client_and_server):
         without = {end: outcome(open_clear(origin, server), server, how) for end, how in dialogues(server).items()}
     finally:
         server.enable_sotto()
-    assert [len(without[end][1]) for end in (b"\r\n.\r\n", b"\r\n..\r\n")] == [2, 1]      # it can be told apart
+    ended, went_on = (without[end][1] for end in (b"\r\n.\r\n", b"\r\n..\r\n"))
+    assert (len(ended), len(went_on)) == (2 if server.pipelines else 0, 1)      # it can be told apart
     for end in ENDS:
         assert clear[end] == without[end], end
         assert sealed[end] == without[end], end

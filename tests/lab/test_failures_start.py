@@ -45,7 +45,7 @@ def letter_between(watch, ends, **how):
 
 def nothing_left(*servers, seconds=15):
     for server in servers:
-        left = server.host.await_quiet(lambda name, state: state == "Z" or name.startswith("sotto") and name not in server.lasting, seconds)
+        left = server.host.await_quiet(lambda name, state: (state == "Z" or name.startswith("sotto")) and name not in server.lasting, seconds)
         assert not left, left
         server.await_settled(seconds)
 
@@ -79,13 +79,13 @@ BINARIES = {
 
 
 @contextlib.contextmanager
-def folder_instead(host):
-    with replaced(host, SESSION, None):
-        host.path(SESSION).mkdir()
+def folder_instead(host, path=SESSION):
+    with replaced(host, path, None):
+        host.path(path).mkdir()
         try:
             yield
         finally:
-            host.path(SESSION).rmdir()
+            host.path(path).rmdir()
 
 
 @pytest.mark.parametrize("how", BINARIES)

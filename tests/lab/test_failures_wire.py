@@ -100,10 +100,19 @@ def test_exchange_stalls_on_the_way(watch, middle, ends, required, how):
     meets(watch, middle, ends, [STALLS[how]], required)
 
 
-def test_stalls_where_it_has_sealed(watch, middle, ends):
-    """A peer that has sealed before is tried twice, which takes 8 seconds and not more; the message arrives within them."""
+def sealed_before(watch, middle, ends):
+    """A first message was, and the next one does not go down its connection."""
+    if ends[0].second_way:
+        pytest.skip("it goes its second way at once")
     with middle.rules():
         letter_through(watch, middle, ends).send().arrives()
+        for server in ends:
+            server.await_settled()
+
+
+def test_stalls_where_it_has_sealed(watch, middle, ends):
+    """A peer that has sealed before is tried twice, which takes 8 seconds and not more; the message arrives within them."""
+    sealed_before(watch, middle, ends)
     with middle.rules(Rule(STALL, SERVER, hello(600))) as fired:
         letter_through(watch, middle, ends).send().arrives()
         assert len(fired.connections) == 3 and len(fired.rules) == 2
@@ -111,8 +120,7 @@ def test_stalls_where_it_has_sealed(watch, middle, ends):
 
 def test_sealed_again(watch, middle, ends):
     """... and the second of them may well work."""
-    with middle.rules():
-        letter_through(watch, middle, ends).send().arrives()
+    sealed_before(watch, middle, ends)
     with middle.rules(Rule(RESET, SERVER, hello(600), [0])):
         letter = letter_through(watch, middle, ends).send()
         letter.arrives()

@@ -21,7 +21,7 @@ TAKEN = {
     "stock": (HEAD + "listen on localhost\n" + TAIL + 'action "relay" relay\nmatch from local for any action "relay"\n',
               ["--listen 127.0.0.1:25 --listen [::1]:25", 'listen on lo port 10025 proxy-v2 filter "sotto"']),
     "named": (HEAD + "listen on 0.0.0.0 port smtp hostname mx.x.example\n" + TAIL + 'action out relay\nmatch from local for any action out\n',
-            ["--listen 0.0.0.0:25\"", 'proxy-v2 hostname mx.x.example filter "sotto"', 'action "sotto-out" relay domain <sotto>']),
+            ["--listen 0.0.0.0:25 --backend 127.0.0.25:10025\"", 'listen on 127.0.0.25 port 10025 proxy-v2 hostname mx.x.example filter "sotto"', 'action "sotto-out" relay domain <sotto>']),
     "chains": (HEAD + 'filter "f" phase connect match !rdns disconnect "550 no"\nlisten on 192.0.2.9 filter "f"\nlisten on socket filter "f"\n'
                'listen on 192.0.2.9 port 587 filter "f"\n' + TAIL + 'action "relay" relay helo "out.x.example" src 192.0.2.9\n'
                'match from local for any action "relay"\n',
@@ -93,7 +93,7 @@ def test_refused(opensmtpd, needs_sotto, name):
     before, why = REFUSED[name]
     opensmtpd.host.write(CONF, before)
     said = run(opensmtpd, "enable")
-    assert said.returncode == 1 and why in said.stderr.decode() and "listen on lo port 10025 proxy-v2" in said.stderr.decode(), said.stderr
+    assert said.returncode == 1 and why in said.stderr.decode() and "listen on 127.0.0.25 port 10025 proxy-v2" in said.stderr.decode(), said.stderr
     assert opensmtpd.host.read(CONF).decode() == before
 
 
@@ -104,7 +104,7 @@ def test_edited_since(opensmtpd, needs_sotto):
     more = 'action "other" relay helo "other.x.example"\nmatch from local for domain "z.example" action "other"\n'
     opensmtpd.host.write(CONF, opensmtpd.host.read(CONF).decode().replace(" proxy-v2", "") + more)
     code, said = status(opensmtpd)
-    assert code == 4 and said.startswith("drifted\n") and f"{CONF}: + listen on lo port 10025 proxy-v2" in said
+    assert code == 4 and said.startswith("drifted\n") and f"{CONF}: + listen on 127.0.0.25 port 10025 proxy-v2" in said
     assert run(opensmtpd, "enable").returncode == 0 and status(opensmtpd) == (0, "on\n")
     assert run(opensmtpd, "disable").returncode == 0 and opensmtpd.host.read(CONF).decode() == PLAIN + more
 

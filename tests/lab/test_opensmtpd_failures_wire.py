@@ -7,12 +7,13 @@ between OpenSMTPD and others. The domain has been asked before what it offers, s
 import pytest
 
 from .test_failures_wire import (required, test_breaks_before_it_begins, test_dies_before_the_last_reply, test_exchange_on_the_way,    # noqa: F401
-                                 test_exchange_stalls_on_the_way, test_keyword_on_the_way, test_sealed_and_lost_is_no_fault_of_the_state,
-                                 test_sealed_breaks, test_sealed_truncated_is_no_end)
+                                 test_exchange_stalls_on_the_way, test_keyword_on_the_way, test_sealed_again,
+                                 test_sealed_and_lost_is_no_fault_of_the_state, test_sealed_breaks, test_sealed_truncated_is_no_end,
+                                 test_stalls_where_it_has_sealed)
 from .test_opensmtpd_failures_host import MIXED
 
 pytestmark = pytest.mark.usefixtures("needs_sotto")
-IN_CHECK = r"test_exchange_on_the_way\[6.8-to-7.6-(free|required)-(command|ciphertext)\]|test_sealed_breaks\[.*(flip-in-data|reset-in-data)|test_keyword.*stripped"
+IN_CHECK = r"test_exchange_on_the_way\[6.8-to-7.6-(free|required)-(command|ciphertext)\]|test_sealed_breaks\[.*(flip-in-data|reset-in-data)|test_keyword.*stripped|test_sealed_again"
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,10 @@
 #define OTHER "7641df9771b4ed01"
 #define TOKEN "1ef1c203cc576e5d"
 #define RCPT(session, address) "filter|0.7|1576146008.006099|smtp-in|rcpt-to|" session "|" TOKEN "|" address "\n"
+#define COMMIT(session) "filter|0.7|1576146008.006099|smtp-in|commit|" session "|" TOKEN "\n"
 #define PROCEED(session) "filter-result|" session "|" TOKEN "|proceed\n"
 #define REGISTERS "register|report|smtp-in|link-connect\nregister|report|smtp-in|link-auth\nregister|report|smtp-in|link-disconnect\n" \
-	"register|filter|smtp-in|rcpt-to\n"
+	"register|filter|smtp-in|rcpt-to\nregister|filter|smtp-in|commit\n"
 #define DATA_REGISTERS "register|report|smtp-in|tx-begin\nregister|filter|smtp-in|data-line\n"
 #define READY "register|ready\n"
 #define DATA(text) "filter|0.7|1.0|smtp-in|data-line|" SESSION "|" TOKEN "|" text "\n"
@@ -426,6 +427,21 @@ static void test_data_lines(void **state)
 	end(&t);
 }
 
+/* Whose session ends meanwhile is not answered, and others are: smtpd ends by an answer to one that it has let go of. */
+static void test_ended_before_the_commit(void **state)
+{
+	struct stage t;
+
+	(void)state;
+	begin(&t, "good", self);
+	(void)served_by(&t);
+	lab_put(t.smtpd, COMMIT(SESSION) COMMIT(OTHER) "report|0.7|1.0|smtp-in|link-disconnect|" SESSION "\n");
+	lab_expect(t.smtpd, PROCEED(OTHER));
+	lab_put(t.smtpd, COMMIT(OTHER));
+	lab_expect(t.smtpd, PROCEED(OTHER));
+	end(&t);
+}
+
 /* smtpd before 7.4 cuts lines that go by a filter: none go by it there. And what is not named is not registered for. */
 static void test_old_smtpd(void **state)
 {
@@ -532,6 +548,19 @@ static void test_mute(void **state)
 	end(&t);
 }
 
+/* Nobody who connects waits for a second one that would not be ready either. */
+static void test_mute_and_a_client(void **state)
+{
+	struct stage t;
+	int64_t began = lab_now();
+
+	(void)state;
+	begin(&t, "mute", self);
+	expect_passed(&t);
+	assert_true(lab_now() - began < 2 * SOTTO_READY_MS);
+	end(&t);
+}
+
 /* A listener that somebody else has still is had as soon as it is free. */
 static void test_busy_port(void **state)
 {
@@ -585,11 +614,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_never_alive, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_enormous, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_data_lines, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_ended_before_the_commit, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_old_smtpd, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_trace, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_crashes, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_missing, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_mute, lab_set_up, lab_tear_down),
+		cmocka_unit_test_setup_teardown(test_mute_and_a_client, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_busy_port, lab_set_up, lab_tear_down),
 		cmocka_unit_test_setup_teardown(test_wrong_options, lab_set_up, lab_tear_down),
 	};

@@ -21,6 +21,7 @@
 #include "core/runtime/proxy.h"
 
 #define BACKEND_PORT 10025
+#define BACKEND "127.0.0.25"	/* smtpd.conf of the lab */
 #define REQUEST_FIELDS 5	/* before SESSION|TOKEN: kind, version, time, side, phase */
 
 struct relayed {
@@ -73,7 +74,7 @@ static void on_event(struct bufferevent *one, short what, void *arg)
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int from_len, void *arg)
 {
-	struct sockaddr_in backend = { .sin_family = AF_INET, .sin_port = htons(BACKEND_PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in backend = { .sin_family = AF_INET, .sin_port = htons(BACKEND_PORT), .sin_addr.s_addr = inet_addr(BACKEND) };
 	struct sockaddr_storage peer = { 0 }, local = { 0 };
 	socklen_t len = sizeof(local);
 	uint8_t header[SOTTO_PROXY_MAX];
