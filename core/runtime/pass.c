@@ -15,7 +15,10 @@
 #include <sys/socket.h>
 
 #define BUFFER 16384
-#define LINGER_MS 30000		/* without an octet, once one direction is at its end */
+#ifndef LINGER_MS		/* a test has less time */
+#define LINGER_MS 30000		/* without an octet, once one of both is gone */
+#define LEAVE_MS 300000		/* with octets, once our mail server is gone: it counts us no more */
+#endif
 
 struct way {
 	int from, to;
@@ -23,6 +26,8 @@ struct way {
 	bool ended;	/* no more comes from `from` */
 	bool told;	/* ... and `to` knows */
 	bool broken;	/* `to` takes no more: what comes is thrown away */
+	bool failed;	/* it ended by an error */
+	uint64_t passed;	/* octets that `to` has taken */
 	uint8_t octets[BUFFER];
 };
 
@@ -39,6 +44,7 @@ static bool push(struct way *w)
 	if (w->have == 0 || (n < 0 && is_only_not_now()))
 		return false;
 	w->broken = n < 0;
+	w->passed += n > 0 ? (uint64_t)n : 0;
 	w->at += n > 0 ? (size_t)n : 0;
 	w->have = n > 0 ? w->have - (size_t)n : 0;
 	return true;
@@ -54,6 +60,7 @@ static bool pull(struct way *w)
 	if (n < 0 && is_only_not_now())
 		return false;
 	w->ended = n <= 0;
+	w->failed = n < 0;
 	w->at = 0;
 	w->have = n > 0 && !w->broken ? (size_t)n : 0;
 	return true;
@@ -94,11 +101,27 @@ static void prepare(int net)
 	(void)setsockopt(net, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-void sotto_pass(int net, int backend, const uint8_t *first, size_t len)
+/*
+ * Our mail server, with its end: it never half-closes to wait for long. A client may: it may have sent a whole session at once, and wait for the
+ * replies for as long as the mail server takes.
+ */
+static bool one_is_gone(const struct way *in, const struct way *out)
+{
+	return in->failed || in->broken || out->ended || out->broken;
+}
+
+static struct sotto_passed result(const struct way *in, const struct way *out, size_t first)
+{
+	bool whole = is_over(in) && is_over(out) && !in->failed && !out->failed && !out->broken;
+
+	return (struct sotto_passed){ .sent = out->passed, .received = in->passed > first ? in->passed - first : 0, .orderly = whole };
+}
+
+struct sotto_passed sotto_pass(int net, int backend, const uint8_t *first, size_t len)
 {
 	static struct way in, out;	/* large */
 	struct way *both[2] = { &in, &out };
-	int64_t moved = sotto_now_ms();
+	int64_t moved = sotto_now_ms(), leave = 0;
 
 	in.from = out.to = net;
 	in.to = out.from = backend;
@@ -107,14 +130,17 @@ void sotto_pass(int net, int backend, const uint8_t *first, size_t len)
 	prepare(net);
 	while (!is_over(&in) || !is_over(&out)) {
 		struct pollfd p[2] = { wanted(net, &in, &out), wanted(backend, &out, &in) };
-		bool ending = in.ended || out.ended || in.broken || out.broken;
+		bool ending = one_is_gone(&in, &out);
 
 		if (poll(p, 2, ending ? sotto_left_ms(moved + LINGER_MS) : -1) < 0 && errno != EINTR)
-			return;
+			break;
 		for (int i = 0; i < 2; i++)
 			if (move(both[i]))
 				moved = sotto_now_ms();
-		if (ending && sotto_left_ms(moved + LINGER_MS) == 0)
-			return;
+		if (leave == 0 && (out.ended || in.broken))
+			leave = sotto_now_ms() + LEAVE_MS;
+		if ((ending && sotto_left_ms(moved + LINGER_MS) == 0) || (leave != 0 && sotto_left_ms(leave) == 0))
+			break;
 	}
+	return result(&in, &out, len);
 }

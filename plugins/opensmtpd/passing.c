@@ -82,7 +82,7 @@ static void pass_in(const struct sotto_passing *p, int fd, const struct sockaddr
 	if (mta < 0)
 		sotto_goodbye(fd, UNREACHABLE);
 	else
-		sotto_pass(fd, mta, header, len);
+		(void)sotto_pass(fd, mta, header, len);
 }
 
 /* False: not smtpd's, or not known where it leads to, or only to be sealed. */
@@ -107,7 +107,7 @@ static void pass_out(const struct sotto_passing *p, int fd)
 	if (net < 0)
 		sotto_goodbye(fd, NO_WAY);
 	else
-		sotto_pass(net, fd, (const uint8_t *)"", 0);
+		(void)sotto_pass(net, fd, (const uint8_t *)"", 0);
 }
 
 /* ---- the listeners ---- */
