@@ -101,7 +101,7 @@ static void make_room(int folder, int fd)
 		(void)renameat(folder, NEWER, folder, OLDER);
 }
 
-static int append(const char *dir, const uint8_t record[RECORD])
+static int append(const char *dir, const uint8_t *records, size_t len)
 {
 	char path[PATH_MAX];
 	int fd, folder, rc;
@@ -112,9 +112,9 @@ static int append(const char *dir, const uint8_t record[RECORD])
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = sotto_file_write(fd, (const char *)record, RECORD);
+	rc = sotto_file_write(fd, (const char *)records, len);
 	end = lseek(fd, 0, SEEK_CUR);
-	if (rc == 0 && over_an_edge(end, RECORD)) {
+	if (rc == 0 && over_an_edge(end, (off_t)len)) {
 		folder = sotto_folder_open(dir, NULL, false);
 		if (folder >= 0) {
 			make_room(folder, fd);
@@ -127,12 +127,21 @@ static int append(const char *dir, const uint8_t record[RECORD])
 
 int sotto_counters_add(const char *dir, const struct sotto_counted *c)
 {
-	uint8_t record[RECORD];
+	return sotto_counters_add_all(dir, c, 1);
+}
 
-	if (!is_sound(c))
+int sotto_counters_add_all(const char *dir, const struct sotto_counted *c, size_t n)
+{
+	uint8_t records[SOTTO_COUNTERS_AT_ONCE * RECORD];
+
+	if (n > SOTTO_COUNTERS_AT_ONCE)
 		return -EINVAL;
-	write_record(record, c);
-	return append(dir, record);
+	for (size_t i = 0; i < n; i++) {
+		if (!is_sound(&c[i]))
+			return -EINVAL;
+		write_record(records + i * RECORD, &c[i]);
+	}
+	return n > 0 ? append(dir, records, n * RECORD) : 0;
 }
 
 /* ---- reading ---- */

@@ -58,6 +58,11 @@ struct sotto_counted {
 /* 0, or -errno: it is not counted, and that is all. -EINVAL: values that could not be read again. */
 SOTTO_CHECKED int sotto_counters_add(const char *dir, const struct sotto_counted *c);
 
+#define SOTTO_COUNTERS_AT_ONCE 32
+
+/* The same for up to SOTTO_COUNTERS_AT_ONCE of them, in one write. -EINVAL: too many, or one of them could not be read again. */
+SOTTO_CHECKED int sotto_counters_add_all(const char *dir, const struct sotto_counted *c, size_t n);
+
 /* Up to where somebody has read. All zero: nothing. Survives that the file gets its second name. */
 struct sotto_counters_mark {
 	uint64_t file;		/* the inode */

@@ -84,6 +84,29 @@ static void what_could_not_be_read_is_not_written(void **state)
 }
 
 /* A full disk cut a record off; a later release writes another format; somebody edited the file. */
+static void several_are_written_as_one(void **state)
+{
+	struct sotto_counted all[SOTTO_COUNTERS_AT_ONCE + 1];
+	struct seen s = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i <= SOTTO_COUNTERS_AT_ONCE; i++) {
+		all[i] = one;
+		all[i].sent = i;
+	}
+	assert_int_equal(sotto_counters_add_all(lab_dir, all, SOTTO_COUNTERS_AT_ONCE + 1), -EINVAL);
+	assert_int_equal(sotto_counters_add_all(lab_dir, all, 0), 0);
+	all[1].at = 0;
+	assert_int_equal(sotto_counters_add_all(lab_dir, all, 2), -EINVAL);
+	assert_false(lab_exists("counters"));
+	all[1].at = one.at;
+	assert_int_equal(sotto_counters_add_all(lab_dir, all, SOTTO_COUNTERS_AT_ONCE), 0);
+	assert_int_equal(sotto_counters_read(lab_dir, NULL, take, &s), 0);
+	assert_int_equal(s.n, SOTTO_COUNTERS_AT_ONCE);
+	assert_int_equal(s.sent, SOTTO_COUNTERS_AT_ONCE * (SOTTO_COUNTERS_AT_ONCE - 1) / 2);
+	assert_int_equal(s.last.sent, SOTTO_COUNTERS_AT_ONCE - 1);
+}
+
 static void what_is_odd_costs_no_other_record(void **state)
 {
 	char file[16 * SOTTO_COUNTERS_RECORD];
@@ -216,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		lab_test(what_was_counted_is_read_again),
 		lab_test(what_could_not_be_read_is_not_written),
+		lab_test(several_are_written_as_one),
 		lab_test(what_is_odd_costs_no_other_record),
 		lab_test(where_there_can_be_no_file_nothing_happens),
 		lab_test(a_mark_leads_to_what_is_new),
