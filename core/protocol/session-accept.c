@@ -121,7 +121,7 @@ static const char *answer(struct sotto_session *s, const uint8_t *hello)
 	const char *refused = NULL;
 	size_t ident_len = 0;
 
-	if (s->config.random(random, sizeof(random)) != 0)
+	if (s->impossible || s->config.random(random, sizeof(random)) != 0)
 		return "454 4.7.0 XSOTTO temporarily not possible\r\n";
 	sotto_transcript_octets(&s->transcript, hello, SOTTO_CLIENT_HELLO);
 	sotto_transcript_lines(&s->transcript, (const uint8_t *)SOTTO_GO, strlen(SOTTO_GO));
@@ -189,6 +189,10 @@ static bool take_command(struct sotto_session *s)
 		sotto_note_command(s, SOTTO_NET);
 		sotto_go_clear(s, s->refused ? SOTTO_CAUSE_REFUSED : SOTTO_CAUSE_NOT_TAKEN);
 		return true;
+	}
+	if (s->config.hold) {
+		s->waiting = true;
+		return false;
 	}
 	s->command_error = sotto_command_read(line, len, &s->hello_length);
 	if (s->command_error == SOTTO_COMMAND_NO_LENGTH) {

@@ -67,7 +67,8 @@ void sotto_session_init(struct sotto_session *s, const struct sotto_session_conf
 
 void sotto_session_wipe(struct sotto_session *s)
 {
-	sotto_wipe(s, sizeof(*s));
+	/* what is in the buffers of one that was never sealed has crossed the wire, and most of their pages were never touched */
+	sotto_wipe(s, s->report.version != 0 ? sizeof(*s) : offsetof(struct sotto_session, in_data));
 }
 
 /* What is to be sealed fills records whole: a few octets more would become a record of their own. */
@@ -161,10 +162,33 @@ unsigned sotto_session_wishes(const struct sotto_session *s)
 	if (s->step == STEP_OPAQUE && !s->command_due && drained(s, SOTTO_NET) && drained(s, SOTTO_MTA) &&
 	    sotto_buffer_len(&s->in[SOTTO_NET]) == 0 && sotto_buffer_len(&s->in[SOTTO_MTA]) == 0)
 		wishes |= SOTTO_WISH_SPLICE;
+	if (s->waiting && s->step == STEP_OFFERED)
+		wishes |= SOTTO_WISH_EXCHANGE;
 	/* a connection that is lost has nobody at the other end who would still want octets */
 	if (s->step == STEP_END && (drained(s, SOTTO_NET) || s->abort) && drained(s, SOTTO_MTA))
 		wishes |= SOTTO_WISH_END | (s->abort ? SOTTO_WISH_ABORT : 0);
 	return wishes;
+}
+
+/* Whoever asks again is not held again. */
+static void go_on(struct sotto_session *s)
+{
+	s->waiting = s->config.hold = false;
+	steer(s);
+}
+
+void sotto_session_exchange(struct sotto_session *s, const uint8_t *identity)
+{
+	s->config.has_identity = identity != NULL;
+	if (identity != NULL)
+		memcpy(s->config.identity, identity, sizeof(s->config.identity));
+	go_on(s);
+}
+
+void sotto_session_no_exchange(struct sotto_session *s)
+{
+	s->impossible = true;
+	go_on(s);
 }
 
 bool sotto_session_is_opaque(const struct sotto_session *s)

@@ -59,6 +59,7 @@ struct sotto_session_config {
 	bool hide_starttls;	/* connect: hide STARTTLS from our mail server inside a sealed session (PROTOCOL.md 6) */
 	bool padding;
 	bool enforce_identity;	/* connect: nothing is sent before IDENT was read; CHANGED and ABSENT end the session */
+	bool hold;		/* accept: an XSOTTO command waits until sotto_session_exchange() is called */
 	bool has_identity;	/* accept: `identity` is our long-term secret */
 	uint8_t identity[32];
 	unsigned known;		/* connect: identity keys seen before, of this peer */
@@ -136,6 +137,7 @@ struct sotto_report {
 #define SOTTO_WISH_SPLICE	8u	/* buffers are empty and nothing will be looked at any more: octets may go by without us */
 #define SOTTO_WISH_END		16u	/* all is written: close both, the session is over */
 #define SOTTO_WISH_ABORT	32u	/* with END: close as a lost connection is closed, never as an orderly end */
+#define SOTTO_WISH_EXCHANGE	64u	/* with `hold`: XSOTTO has come; nothing goes on before sotto_session_exchange() */
 
 #define SOTTO_IN (2 * SOTTO_RECORD_WIRE)	/* two records, so that a read brings whole ones; or an EHLO reply, whole */
 #define SOTTO_OUT (2 * SOTTO_RECORD_WIRE)	/* with SOTTO_IN: 64 KiB a direction, and a few octets */
@@ -150,6 +152,7 @@ struct sotto_session {
 	bool gone[2];		/* ... and none can be written to it */
 	bool shut[2];		/* what goes to that side is complete */
 	unsigned redials;	/* connect: connections after the first */
+	bool waiting, impossible;	/* accept, with `hold`: XSOTTO has come; it is to be answered with 454 */
 	bool refused;		/* accept: an XSOTTO command was refused: no offer any more */
 	bool command_due;	/* connect: the EHLO reply goes on in the clear, the command that it is followed by has not been seen */
 	bool ident_due;		/* connect: the next record must be IDENT */
@@ -182,7 +185,7 @@ void sotto_session_init(struct sotto_session *s, const struct sotto_session_conf
  */
 const char *sotto_session_last_word(const struct sotto_session *s);
 
-/* Wipes it. Must be the last call. */
+/* Wipes it; of one that was never sealed all but the buffers, whose octets crossed the wire as they are. Must be the last call. */
 void sotto_session_wipe(struct sotto_session *s);
 
 /* Where to read octets of `side` into, and how many (*len 0: do not read that side now). Valid until the next call. */
@@ -209,6 +212,13 @@ unsigned sotto_session_wishes(const struct sotto_session *s);
 
 /* The answer to SOTTO_WISH_REDIAL: there is a new connection to the peer, or there can't be one. */
 void sotto_session_redialed(struct sotto_session *s, bool connected);
+
+/*
+ * The answer to SOTTO_WISH_EXCHANGE: the session goes on; identity (32 octets, copied; NULL: there is none) is our long-term secret. Or the
+ * exchange is not possible, and XSOTTO is refused with 454.
+ */
+void sotto_session_exchange(struct sotto_session *s, const uint8_t *identity);
+void sotto_session_no_exchange(struct sotto_session *s);
 
 /* Whether octets pass by unread from here on (for a runtime that splices), and whether they are sealed. */
 bool sotto_session_is_opaque(const struct sotto_session *s);

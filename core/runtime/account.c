@@ -34,6 +34,8 @@ static void write_live(struct sotto_account *a)
 {
 	if (address(a) == NULL)
 		return;
+	if (a->file.fd < 0)
+		sotto_live_sweep(a->run);
 	/* without it there is no trace, and that is all */
 	if (sotto_live_write(&a->file, a->run, address(a), &a->live) != 0)
 		a->file.fd = -1;
@@ -42,11 +44,10 @@ static void write_live(struct sotto_account *a)
 void sotto_account_open(struct sotto_account *a)
 {
 	a->file = (struct sotto_live_file){ .fd = -1 };
-	a->live = (struct sotto_live){ .inbound = a->role == SOTTO_ACCEPT, .pid = getpid(), .since = now_s() };
+	a->live = (struct sotto_live){ .inbound = a->role == SOTTO_ACCEPT, .pid = a->pid != 0 ? a->pid : getpid(), .since = now_s() };
 	(void)snprintf(a->live.adapter, sizeof(a->live.adapter), "%s", a->adapter);
-	sotto_live_sweep(a->run);
 	/* one that we make is only listed: that can wait until it is known what it is */
-	if (a->role == SOTTO_ACCEPT)
+	if (a->role == SOTTO_ACCEPT && !a->lists_later)
 		write_live(a);
 }
 
@@ -237,7 +238,23 @@ static void count(const struct sotto_account *a, const struct sotto_relay_end *e
 		.sent = end->sent, .received = end->received,
 	};
 
-	(void)!sotto_counters_add(a->state, &c);
+	if (a->counted != NULL)
+		a->counted(a->state, &c);
+	else
+		(void)!sotto_counters_add(a->state, &c);
+}
+
+void sotto_account_abandon(struct sotto_account *a)
+{
+	if (a->file.fd >= 0)
+		close(a->file.fd);
+	a->file.fd = -1;
+}
+
+/* Whether what is remembered of the peer, or will be, says anything of this session. */
+static bool has_memory(const struct sotto_account *a, const struct sotto_report *r)
+{
+	return address(a) != NULL && (a->role == SOTTO_CONNECT || r->authenticated);
 }
 
 void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end)
@@ -246,14 +263,14 @@ void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *
 	char line[SOTTO_ACCOUNT_LINE];
 
 	memset(&s, 0, sizeof(s));
-	if (address(a) != NULL)
+	if (has_memory(a, end->report))
 		sotto_state_load(a->state, &(struct sotto_state_key){ .addr = address(a), .inbound = a->role == SOTTO_ACCEPT }, &s);
 	before = s;
 	sotto_log_patience(a->log_ms);
 	warn(a, end, &s);
 	sotto_account_line(line, sizeof(line), a, end);
 	sotto_log(end->orderly || sotto_account_native(a, end->report) ? LOG_INFO : LOG_NOTICE, "%s", line);
-	if (address(a) != NULL)
+	if (has_memory(a, end->report))
 		remember_peer(a, end, &before, &s);
 	count(a, end);
 	sotto_live_remove(&a->file);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "core/runtime/counters.h"
 #include "core/runtime/live.h"
 #include "core/runtime/plan.h"
 #include "core/runtime/relay.h"
@@ -21,6 +22,10 @@ struct sotto_account {
 	const char *adapter, *state, *run;
 	bool required, avoided, offered_before, remembers_keys;
 	int log_ms;			/* how long a line may wait for a full log when the session is over; 0 where others are under way */
+	bool lists_later;		/* accept: no live file before sotto_account_settled() or the first news of it */
+	pid_t pid;			/* whose session it is, for the live file; 0: this process's */
+	/* Has the record written (counters.h) by somebody who may wait for a disk; NULL: it is written here. */
+	void (*counted)(const char *state, const struct sotto_counted *c);
 	bool native;			/* where it isn't sealed our mail server goes on natively: that is no refusal of ours */
 	/* the account's own */
 	struct sotto_live_file file;
@@ -41,5 +46,8 @@ void sotto_account_settled(struct sotto_account *a);
 
 /* The session is over, and both its connections are closed: logs it, remembers what is to be remembered, removes the live file. */
 void sotto_account_close(struct sotto_account *a, const struct sotto_relay_end *end);
+
+/* Another process goes on with it: the live file stays, and is its. */
+void sotto_account_abandon(struct sotto_account *a);
 
 #endif

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/crypto/memory.h"
+#include "core/runtime/identity.h"
 #include "core/runtime/log.h"
 #include "core/runtime/reach.h"
 #include "core/runtime/state.h"
@@ -90,12 +92,21 @@ static void open_account(struct sotto_conduct *c)
 	a->state = f->state;
 	a->run = f->run;
 	a->log_ms = f->log_ms;
+	a->pid = f->pid;
+	a->lists_later = f->lists_later;
+	a->counted = f->counted;
 	a->required = c->plan.required;
 	a->native = c->plan.session.clear == SOTTO_CLEAR_421;
 	a->avoided = c->plan.avoided;
 	a->offered_before = c->plan.offered_before;
 	a->remembers_keys = f->conf->pin != SOTTO_PIN_OFF;
 	sotto_account_open(a);
+}
+
+static void tell_identity_error(const struct sotto_conduct *c, int error)
+{
+	sotto_log_limited(c->config.state, "identity-limit", LOG_WARNING, "%s/identity: we show no identity key: %s; see sotto-session(8), FILES",
+			  c->config.state, strerror(-error));
 }
 
 static void make_plan(struct sotto_conduct *c)
@@ -107,14 +118,14 @@ static void make_plan(struct sotto_conduct *c)
 		.who = { .domain = o->domain, .host = o->host, .addr = o->peer_len > 0 ? (const struct sockaddr *)&o->peer : NULL },
 		.conf_dir = o->conf_dir, .state = o->state, .identity = o->identity, .require = o->require, .keep_starttls = o->keep_starttls,
 		.redial = o->role == SOTTO_CONNECT && o->peer_len > 0, .broken = o->conf_broken, .native = o->native,
+		.no_identity = o->held != NULL,
 	};
 
 	sotto_plan_make(&c->plan, &f, o->conf, (int64_t)time(NULL), err, sizeof(err));
 	if (o->learns != NULL)
 		sotto_reach_name(c->plan.session.peer_name, o->host, &o->peer, o->peer_len);
 	if (c->plan.identity_error != 0 && o->conf->mode != SOTTO_MODE_OFF)
-		sotto_log_limited(o->state, "identity-limit", LOG_WARNING, "%s/identity: we show no identity key: %s; see sotto-session(8), FILES",
-				  o->state, strerror(-c->plan.identity_error));
+		tell_identity_error(c, c->plan.identity_error);
 	if (err[0] != '\0')
 		sotto_log_limited(o->state, "lists-limit", LOG_ERR, "%s; that line counts for nobody", err);
 }
@@ -184,7 +195,8 @@ static void on_settled(void *arg)
 {
 	struct sotto_conduct *c = arg;
 
-	sotto_account_settled(&c->account);
+	if (!c->config.lists_later)
+		sotto_account_settled(&c->account);
 	if (c->config.settled != NULL)
 		c->config.settled(c->config.arg);
 }
@@ -201,9 +213,26 @@ static void on_done(void *arg, const struct sotto_relay_end *end)
 		c->config.done(c->config.arg, orderly);
 }
 
+static void on_held(void *arg)
+{
+	const struct sotto_conduct *c = arg;
+
+	c->config.held(c->config.arg);
+}
+
+static void on_opaque(void *arg)
+{
+	const struct sotto_conduct *c = arg;
+
+	c->config.opaque(c->config.arg);
+}
+
 int sotto_conduct_start(struct sotto_conduct *c, struct event_base *base, int net, int mta, const uint8_t *preface, size_t preface_len)
 {
 	struct sotto_relay_config r = { .progress = on_progress, .settled = on_settled, .done = on_done, .arg = c };
+
+	r.held = c->config.held != NULL ? on_held : NULL;
+	r.opaque = c->config.opaque != NULL ? on_opaque : NULL;
 
 	if (is_let_be(c))
 		sotto_conduct_learn(c, SOTTO_DOMAIN_NO);
@@ -219,6 +248,52 @@ int sotto_conduct_start(struct sotto_conduct *c, struct event_base *base, int ne
 	sotto_log(LOG_ERR, "no memory for a session; the connection is closed");
 	sotto_live_remove(&c->account.file);
 	return -1;
+}
+
+void sotto_conduct_exchange(struct sotto_conduct *c)
+{
+	uint8_t identity[32];
+	int error = sotto_identity_load(identity, c->config.state);
+
+	if (error != 0)
+		tell_identity_error(c, error);
+	sotto_relay_exchange(c->relay, error == 0 ? identity : NULL);
+	sotto_wipe(identity, sizeof(identity));
+}
+
+void sotto_conduct_no_exchange(struct sotto_conduct *c)
+{
+	sotto_relay_no_exchange(c->relay);
+}
+
+void sotto_conduct_let_go(struct sotto_conduct *c)
+{
+	sotto_relay_let_go(c->relay);
+}
+
+void sotto_conduct_passed(struct sotto_conduct *c, uint64_t sent, uint64_t received, bool orderly)
+{
+	sotto_relay_passed(c->relay, sent, received, orderly);
+}
+
+void sotto_conduct_list(struct sotto_conduct *c)
+{
+	sotto_account_settled(&c->account);
+}
+
+void sotto_conduct_adopt(struct sotto_conduct *c, int log_ms)
+{
+	c->account.live.pid = getpid();
+	c->account.log_ms = log_ms;
+	c->account.counted = NULL;
+}
+
+void sotto_conduct_abandon(struct sotto_conduct *c)
+{
+	if (c->relay != NULL)
+		sotto_relay_abandon(c->relay);
+	c->relay = NULL;
+	sotto_account_abandon(&c->account);
 }
 
 void sotto_conduct_stop(struct sotto_conduct *c)

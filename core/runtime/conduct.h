@@ -28,7 +28,10 @@ struct sotto_conduct_config {
 	const char *domain;			/* the recipients' domain, or NULL */
 	const char *learns;			/* connect: the domain of which is noted what the peer offers, or NULL */
 	bool require, keep_starttls, native;	/* plan.h */
-	int log_ms;				/* account.h */
+	int log_ms;				/* account.h, as are pid, counted and lists_later */
+	bool lists_later;
+	pid_t pid;
+	void (*counted)(const char *state, const struct sotto_counted *c);
 	const struct sotto_conf *conf;
 	bool conf_broken;
 	const char *conf_dir, *state, *run, *adapter;
@@ -42,6 +45,12 @@ struct sotto_conduct_config {
 	 */
 	void (*refused)(void *arg, bool refused);
 	void (*settled)(void *arg);					/* relay.h */
+	/*
+	 * accept, for whoever has other processes go on with a session (relay.h); both or none. With them the identity key is not read before the
+	 * exchange.
+	 */
+	void (*held)(void *arg);
+	void (*opaque)(void *arg);
 	void (*done)(void *arg, bool orderly);				/* once started: it is over, and all is written but remember's file */
 	void *arg;
 };
@@ -75,6 +84,21 @@ SOTTO_CHECKED int sotto_conduct_start(struct sotto_conduct *c, struct event_base
 
 /* It was prepared, and comes to nothing. */
 void sotto_conduct_drop(struct sotto_conduct *c);
+
+/* The answers to held and opaque (relay.h). Any of them but let_go may end the session. */
+void sotto_conduct_exchange(struct sotto_conduct *c);
+void sotto_conduct_no_exchange(struct sotto_conduct *c);
+void sotto_conduct_let_go(struct sotto_conduct *c);
+void sotto_conduct_passed(struct sotto_conduct *c, uint64_t sent, uint64_t received, bool orderly);
+
+/* With lists_later: now. */
+void sotto_conduct_list(struct sotto_conduct *c);
+
+/* ... as this process does from here on. */
+void sotto_conduct_adopt(struct sotto_conduct *c, int log_ms);
+
+/* Another process, which is a copy of this one, goes on with it: nothing of it is left here, and all of it there. Also one that is not started. */
+void sotto_conduct_abandon(struct sotto_conduct *c);
 
 /* relay.h: at once, as a lost one. Nothing where it isn't under way. */
 void sotto_conduct_stop(struct sotto_conduct *c);

@@ -109,9 +109,10 @@ void sotto_plan_make(struct sotto_plan *out, const struct sotto_plan_for *f, con
 	c->role = f->role;
 	if (f->role == SOTTO_CONNECT)
 		recall_peer(out, f, conf, now);
-	else
+	else if (!f->no_identity)
 		out->identity_error = find_identity(c->identity, f);
-	c->has_identity = f->role == SOTTO_ACCEPT && out->identity_error == 0;
+	c->has_identity = f->role == SOTTO_ACCEPT && !f->no_identity && out->identity_error == 0;
+	c->hold = f->no_identity;
 	c->use = use_of(out, conf);
 	/* our mail server's own name is said to the peer all the same, and QUIT */
 	if (c->use == SOTTO_USE_OFF && f->native && !out->required)

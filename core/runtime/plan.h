@@ -24,6 +24,7 @@ struct sotto_plan_for {
 	bool keep_starttls;		/* the adapter knows that STARTTLS must stay visible */
 	bool redial;			/* net can be connected again */
 	bool broken;			/* sotto.conf is, and there never were good settings: not the administrator's "off" */
+	bool no_identity;		/* accept: it is read later, if ever */
 	bool native;			/* where it can't be sealed our mail server goes on natively: it wants 421 */
 };
 

@@ -58,6 +58,26 @@ void sotto_relay_finish(struct sotto_relay *r)
 	free(r);
 }
 
+void sotto_relay_abandon(struct sotto_relay *r)
+{
+	sotto_relay_release(r);
+	sotto_session_wipe(&r->session);
+	free(r);
+}
+
+void sotto_relay_let_go(struct sotto_relay *r)
+{
+	sotto_relay_release(r);
+}
+
+void sotto_relay_passed(struct sotto_relay *r, uint64_t sent, uint64_t received, bool orderly)
+{
+	r->side[SOTTO_NET].out += sent;
+	r->side[SOTTO_NET].in += received;
+	r->cut_off = r->cut_off || !orderly;
+	sotto_relay_finish(r);
+}
+
 /* Only where all that comes before it is out. */
 static void say_last_word(struct sotto_relay *r)
 {

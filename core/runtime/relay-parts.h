@@ -50,6 +50,7 @@ struct sotto_relay {
 	enum sotto_side last;		/* CUTTING: who still gets what is for it */
 	unsigned drain_ms;		/* CUTTING: until the next look */
 	bool never_splice, settled, cut_off;
+	bool held, stands_still;	/* held() or opaque() was called */
 	struct sotto_relay_side side[2];
 	struct sotto_splice through[2];	/* by side that it reads from */
 	uint64_t started, progressed;

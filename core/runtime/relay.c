@@ -90,7 +90,7 @@ static void settle(struct sotto_relay *r)
 
 /* ---- a turn: everything that can be done now ---- */
 
-/* Nothing is to be looked at any more, and nothing waits in the session's buffers. */
+/* Nothing is to be looked at any more, and nothing waits in the session's buffers. Somebody else may go on with what is left: none of it has been shut. */
 static void pass_by(struct sotto_relay *r)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -99,7 +99,22 @@ static void pass_by(struct sotto_relay *r)
 			return;
 		}
 	}
-	sotto_through_begin(r);
+	if (r->config.opaque == NULL) {
+		sotto_through_begin(r);
+		return;
+	}
+	if (r->preface_len > 0 || r->stands_still)
+		return;
+	r->stands_still = true;
+	r->config.opaque(r->config.arg);
+}
+
+static void hold(struct sotto_relay *r)
+{
+	if (r->held || r->config.held == NULL)
+		return;
+	r->held = true;
+	r->config.held(r->config.arg);
 }
 
 static void turn_session(struct sotto_relay *r)
@@ -121,6 +136,8 @@ static void turn_session(struct sotto_relay *r)
 		sotto_relay_begin_closing(r);
 	else if (wishes & SOTTO_WISH_SPLICE)
 		pass_by(r);
+	else if (wishes & SOTTO_WISH_EXCHANGE)
+		hold(r);
 }
 
 /*
@@ -194,7 +211,7 @@ static bool arm_side(struct sotto_relay *r, enum sotto_side side)
 	case SOTTO_PHASE_SESSION:
 		(void)sotto_session_space(&r->session, side, &space);
 		(void)sotto_session_ready(&r->session, side, &ready);
-		return sotto_side_want(d, space > 0 && !d->ended, ready > 0 || (side == SOTTO_MTA && r->preface_len > 0));
+		return sotto_side_want(d, space > 0 && !d->ended && !r->stands_still, ready > 0 || (side == SOTTO_MTA && r->preface_len > 0));
 	case SOTTO_PHASE_THROUGH:
 		return sotto_side_want(d, sotto_splice_wants_read(&r->through[side]),
 				       sotto_splice_wants_write(&r->through[sotto_other(side)]));
@@ -270,6 +287,21 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	sotto_session_clock(&r->session, sotto_relay_now());
 	if (r->phase == SOTTO_PHASE_SESSION)
 		sotto_session_tick(&r->session);
+	turn(r);
+}
+
+void sotto_relay_exchange(struct sotto_relay *r, const uint8_t *identity)
+{
+	r->config.opaque = NULL;
+	sotto_session_clock(&r->session, sotto_relay_now());
+	sotto_session_exchange(&r->session, identity);
+	turn(r);
+}
+
+void sotto_relay_no_exchange(struct sotto_relay *r)
+{
+	sotto_session_clock(&r->session, sotto_relay_now());
+	sotto_session_no_exchange(&r->session);
 	turn(r);
 }
 

@@ -36,6 +36,13 @@ struct sotto_relay_config {
 	 */
 	void (*progress)(void *arg, const struct sotto_report *report);
 	void (*settled)(void *arg);
+	/*
+	 * For whoever has another process go on with it. held: SOTTO_WISH_EXCHANGE of a session with `hold`; then comes one of
+	 * exchange, no_exchange and abandon. opaque: nothing is looked at any more and nothing is buffered; the relay stands still
+	 * until let_go. Both from inside a turn: act when the loop is left.
+	 */
+	void (*held)(void *arg);
+	void (*opaque)(void *arg);
 	/* Once, at the end. The descriptors are closed already; the relay and the report are gone when it returns. */
 	void (*done)(void *arg, const struct sotto_relay_end *end);
 	void *arg;
@@ -56,5 +63,22 @@ struct sotto_relay *sotto_relay_start(struct event_base *base, int net, int mta,
 
 /* Ends a session at once, as a lost one: both connections are reset. done() is called from inside. Not from a relay's own callback. */
 void sotto_relay_stop(struct sotto_relay *r);
+
+/*
+ * The answer to `held`: it goes on with this identity (32 octets, or NULL), and opaque() is not called any more; or XSOTTO is refused. The
+ * relay may be gone when they return.
+ */
+void sotto_relay_exchange(struct sotto_relay *r, const uint8_t *identity);
+void sotto_relay_no_exchange(struct sotto_relay *r);
+
+/* Somebody else has these connections too, and goes on with them: nothing is said to anybody, and done() is not called. */
+void sotto_relay_abandon(struct sotto_relay *r);
+
+/*
+ * The answer to `opaque`: somebody else passes the rest through, and the relay lets go of its descriptors; nothing is said to anybody. Once
+ * that is over, passed() with the octets on net since then; done() is called from inside.
+ */
+void sotto_relay_let_go(struct sotto_relay *r);
+void sotto_relay_passed(struct sotto_relay *r, uint64_t sent, uint64_t received, bool orderly);
 
 #endif
