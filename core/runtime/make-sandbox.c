@@ -10,7 +10,9 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,11 @@
 
 #define SELF 0x5e1f5e1fu	/* stands for the process id, and is more than one can be; sandbox.c puts the real one in */
 #define REFUSE SCMP_ACT_ERRNO(EPERM)
+#ifdef __s390__
+#define CLONE_FLAGS 1u	/* which argument they are */
+#else
+#define CLONE_FLAGS 0u
+#endif
 
 /* Whatever their arguments. What an architecture or a libseccomp does not know is left out. */
 static const char *const always[] = {
@@ -45,13 +52,16 @@ static const char *const always[] = {
 };
 
 /* Each stage may do what the one before it may. */
-enum stage { SETTLED, CONNECTING, SERVING };
+enum stage { SETTLED, CONNECTING, SERVING, FORKING };
 
 /* From CONNECTING on. connect is also what log.c takes up a new /dev/log with. */
 static const char *const connecting[] = { "connect", "bind" };
 
 /* A daemon's: its listeners are open already. */
 static const char *const serving[] = { "accept4" };
+
+/* ... and of one that forks a process for a session (serve.h). */
+static const char *const forking[] = { "wait4", "recvmsg", "set_robust_list", "alarm", "setitimer" };
 
 struct limited {
 	const char *call;
@@ -88,6 +98,9 @@ static const struct limited limits[] = {
 	{ "ioctl", SETTLED, 1, { IS(1, FIONBIO) } },
 	/* who connects to the hop (hop-socket.c) */
 	{ "socket", SERVING, 3, { IS(0, AF_NETLINK), IS_OF(1, SOCKET_TYPE, SOCK_RAW), IS(2, NETLINK_SOCK_DIAG) } },
+	/* fork(3), and nothing else that could be made this way */
+	{ "clone", FORKING, 1, { IS(CLONE_FLAGS, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD) } },
+	{ "prctl", FORKING, 1, { IS(0, PR_SET_NAME) } },
 	/* abort() */
 	{ "tgkill", SETTLED, 1, { IS(0, SELF) } },
 	/* a limit is read, not set */
@@ -137,6 +150,8 @@ static scmp_filter_ctx make(enum stage stage)
 		allow_all(filter, connecting, COUNT(connecting));
 	if (stage >= SERVING)
 		allow_all(filter, serving, COUNT(serving));
+	if (stage >= FORKING)
+		allow_all(filter, forking, COUNT(forking));
 	for (size_t i = 0; i < COUNT(limits); i++)
 		if (stage >= limits[i].from && known(limits[i].call, &number))
 			need(seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, number, limits[i].n, limits[i].args),
@@ -173,6 +188,7 @@ int main(void)
 {
 	printf("/* Made by core/runtime/make-sandbox.c. */\n#ifndef SOTTO_SANDBOX_FILTERS_H\n#define SOTTO_SANDBOX_FILTERS_H\n\n"
 	       "#include <linux/filter.h>\n\n#define SANDBOX_SELF 0x%08xu	/* to be exchanged for the process id */\n", SELF);
+	print(FORKING, "sandbox_forking");
 	print(SERVING, "sandbox_serving");
 	print(CONNECTING, "sandbox_connecting");
 	print(SETTLED, "sandbox_settled");

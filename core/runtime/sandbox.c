@@ -36,9 +36,9 @@ int sotto_sandbox_enter(enum sotto_sandbox which)
 #include "sandbox-filters.h"
 
 #define STEPS(filter) (sizeof(filter) / sizeof(*(filter)))
-#define MOST STEPS(sandbox_serving)	/* each stage allows what the next one does, and more */
+#define MOST STEPS(sandbox_forking)	/* each stage allows what the next one does, and more */
 
-_Static_assert(STEPS(sandbox_connecting) <= MOST && STEPS(sandbox_settled) <= MOST, "the largest filter fits");
+_Static_assert(STEPS(sandbox_serving) <= MOST && STEPS(sandbox_connecting) <= MOST && STEPS(sandbox_settled) <= MOST, "the largest filter fits");
 
 static int is_valgrinds(struct dl_phdr_info *object, size_t len, void *arg)
 {
@@ -78,6 +78,8 @@ int sotto_sandbox_enter(enum sotto_sandbox which)
 	if (under_valgrind())
 		return -ENOSYS;
 	switch (which) {
+	case SOTTO_SANDBOX_FORKING:
+		return load(sandbox_forking, STEPS(sandbox_forking));
 	case SOTTO_SANDBOX_SERVING:
 		return load(sandbox_serving, STEPS(sandbox_serving));
 	case SOTTO_SANDBOX_CONNECTING:

@@ -10,6 +10,7 @@
 #include "core/crypto/memory.h"
 
 enum sotto_sandbox {
+	SOTTO_SANDBOX_FORKING,		/* as SERVING, and fork(3), for children that go on to SETTLED; connections may be handed over */
 	SOTTO_SANDBOX_SERVING,		/* a daemon's: connections are taken and made, files of ours read and written */
 	SOTTO_SANDBOX_CONNECTING,	/* connections may still be made (redial, DNS), files of ours read and written */
 	SOTTO_SANDBOX_SETTLED		/* no new socket any more */
@@ -20,8 +21,8 @@ enum sotto_sandbox {
  * call is -EPERM. Also sets no_new_privs. 0, or -errno: no filter is in force (the second time: the first one still is); -EINVAL
  * where the kernel has no seccomp. Never entered in builds under sanitizers or under valgrind, which need more than we do: -ENOSYS.
  *
- * It holds the calling thread alone (no program of ours has another), and its children have it too; but there is no fork. None
- * may listen or pass descriptors, only SERVING may accept. A library cannot be loaded any more, nor signals sent to other processes.
+ * It holds the calling thread alone (no program of ours has another), and its children have it too; only FORKING may fork or be passed
+ * descriptors. None may listen, only SERVING and FORKING may accept. A library cannot be loaded any more, nor signals sent to other processes.
  */
 SOTTO_CHECKED int sotto_sandbox_enter(enum sotto_sandbox which);
 

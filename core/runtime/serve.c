@@ -1,154 +1,222 @@
 /* SPDX-License-Identifier: ISC */
-/* Forks a session for each connection that it is handed (serve.h). Called by sotto-session's main; reads no octet of mail. */
+/*
+ * The process that sees handed over connections through their first commands (serve.h): takes them, forks for those in which XSOTTO comes, and ends. What
+ * becomes of one is serve-one.c's. Called by sotto-session's main.
+ */
 #include "core/runtime/serve.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "core/runtime/deadline.h"
+#include "core/runtime/log.h"
+#include "core/runtime/sandbox.h"
+#include "core/runtime/serve-parts.h"
 
-#define HANDED 2		/* descriptors */
-#define HAND_OVER_MS 1000	/* for the message to come; it is written together with the connection */
-#define PAUSE_MS 100		/* where there is no descriptor or process to be had */
+#define PAUSE_MS 100		/* where there is no descriptor to be had: they wait in the kernel's queue, and not for long */
+#define HANGS_S 8		/* for which the loop stands still */
+#define DESCRIPTORS 5		/* of one: both ends, who handed over, its live file, and one for a moment */
 
-enum { CHILD = 0, OVER = 1, USAGE = 2 };
+enum { OVER = 0, FAILED = 1, USAGE = 2 };
 
-/* ---- the child ---- */
+/* ---- no more ---- */
 
-static bool is_ours(int fd)
+static void close_event(struct event **event, int *fd)
 {
-	struct ucred who = { 0 };
-	socklen_t len = sizeof(who);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.uid == geteuid();
+	if (*event != NULL)
+		event_free(*event);
+	*event = NULL;
+	if (fd != NULL && *fd >= 0)
+		close(*fd);
+	if (fd != NULL)
+		*fd = -1;
 }
 
-/* The octets of the message, and both descriptors; -1: it is not as it should be. A descriptor too many is never opened. */
-static ssize_t receive(struct sotto_served *s, int fds[HANDED])
+static void on_watch(evutil_socket_t fd, short what, void *arg)
 {
-	union { struct cmsghdr head; char octets[CMSG_SPACE(HANDED * sizeof(int))]; } control;
-	struct iovec io = { .iov_base = s->octets, .iov_len = SOTTO_SERVE_OCTETS };
-	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	const struct cmsghdr *c;
-	ssize_t n = -1;
-
-	if (sotto_wait_fd(s->starter, POLLIN, sotto_now_ms() + HAND_OVER_MS) == 0)
-		n = recvmsg(s->starter, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (c == NULL || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-	    c->cmsg_len != CMSG_LEN(HANDED * sizeof(int)) || s->octets[n - 1] != '\0')
-		return -1;
-	memcpy(fds, CMSG_DATA(c), HANDED * sizeof(int));
-	return n;
+	(void)fd;
+	(void)what;
+	(void)arg;
+	(void)alarm(HANGS_S);
 }
 
-static char *number(struct sotto_served *s, unsigned which, int fd)
+/* The daemon does not any more: clients of a loop that hangs are better off with 421. An alarm is no child's. */
+static void watch_over_ourselves(struct sotto_serve *v)
 {
-	(void)snprintf(s->numbers[which], sizeof(s->numbers[which]), "%d", fd);
-	return s->numbers[which];
+	const struct timeval often = { .tv_sec = 1 };
+
+	v->watch = event_new(v->base, -1, EV_PERSIST, on_watch, v);
+	if (v->watch != NULL && event_add(v->watch, &often) == 0)
+		(void)alarm(HANGS_S);
 }
 
-/* The words behind ours; what getopt believes of a word that is given twice is the last. */
-static int make_words(struct sotto_served *s, char *program, size_t n, int net, int mta, int ready)
+/* Who waits in our queue hears its end, and goes on by itself. */
+void sotto_serve_end(struct sotto_serve *v)
 {
-	static char accept_word[] = "accept", net_word[] = "--net", mta_word[] = "--mta", ready_word[] = "--ready";
-	char *own[] = { program, accept_word, net_word, number(s, 0, net), mta_word, number(s, 1, mta), ready_word, number(s, 2, ready) };
+	v->ending = true;
+	close_event(&v->taking, &v->listening);
+	close_event(&v->again, NULL);
+	close_event(&v->asked, &v->daemon);
+	if (v->n == 0)
+		(void)event_base_loopbreak(v->base);
+	else if (!v->child && v->watch == NULL)
+		watch_over_ourselves(v);
+}
 
-	memcpy(s->argv, own, sizeof(own));
-	s->argc = sizeof(own) / sizeof(*own);
-	for (size_t at = 0; at < n; at += strlen(s->octets + at) + 1) {
-		if (s->argc == SOTTO_SERVE_WORDS)
-			return -1;
-		s->argv[s->argc++] = s->octets + at;
+void sotto_serve_ended(struct sotto_serve *v)
+{
+	if (v->n == 0 && v->ending)
+		(void)event_base_loopbreak(v->base);
+	else if (v->n + 1 == v->max && v->taking != NULL)
+		(void)event_add(v->taking, NULL);
+}
+
+/* ---- connections ---- */
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct sotto_serve *v = arg;
+
+	(void)fd;
+	(void)what;
+	(void)event_add(v->taking, NULL);
+}
+
+static void pause_taking(struct sotto_serve *v)
+{
+	const struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
+
+	if (event_add(v->again, &pause) == 0)
+		(void)event_del(v->taking);
+}
+
+static void on_connection(evutil_socket_t listening, short what, void *arg)
+{
+	struct sotto_serve *v = arg;
+	int fd;
+
+	(void)what;
+	if (v->n >= v->max) {
+		(void)event_del(v->taking);	/* the next one that ends lets them in */
+		return;
 	}
-	s->argv[s->argc] = NULL;
-	return 0;
+	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		sotto_serve_one(v, fd);
+	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		pause_taking(v);
 }
 
-/* Ends where it was handed nothing that is a connection: nobody has been told anything, and who handed over goes on by itself. */
-static void become_child(struct sotto_served *s, char *program)
+static void on_asked(evutil_socket_t daemon, short what, void *arg)
 {
-	int fds[HANDED], ready;
-	ssize_t n;
-
-	(void)prctl(PR_SET_NAME, "sotto-session", 0, 0, 0);
-	(void)signal(SIGCHLD, SIG_DFL);
-	n = is_ours(s->starter) ? receive(s, fds) : -1;
-	ready = n > 0 ? fcntl(s->starter, F_DUPFD_CLOEXEC, 0) : -1;
-	if (ready < 0 || make_words(s, program, (size_t)n, fds[0], fds[1], ready) != 0)
-		_exit(OVER);
-}
-
-/* ---- the process that forks ---- */
-
-/* For poll(2) to be left: who has ended is waited for at once. */
-static void on_child_ended(int number)
-{
-	(void)number;
-}
-
-/* What is set up by its first use is so before there are children: each would do it for itself. */
-static void warm_up(void)
-{
-	struct event_base *base = event_base_new();
-
-	if (base != NULL)
-		event_base_free(base);
-	tzset();
-}
-
-/* False: the daemon has gone. */
-static bool answer(int daemon)
-{
+	struct sotto_serve *v = arg;
 	char octets[16];
 	ssize_t n = recv(daemon, octets, sizeof(octets), MSG_DONTWAIT);
 
+	(void)what;
 	if (n > 0)
-		return send(daemon, octets, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
-	return n < 0 && (errno == EAGAIN || errno == EINTR);
+		(void)!send(daemon, octets, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		sotto_serve_end(v);
 }
 
+/* ---- processes ---- */
+
 /*
- * False: a child has crashed. Children have our layout of memory, and our stack's canary; one that gropes for it with a crash at each try gets another
- * one for the next, as with programs that are executed.
+ * Children have our layout of memory, and our stack's canary: one that crashes may have been groping for it, and the next is to have
+ * another, as with programs that are executed.
  */
-static bool reap(void)
+static void on_child_ended(evutil_socket_t number, short what, void *arg)
 {
 	int status;
 
+	(void)number;
+	(void)what;
 	while (waitpid(-1, &status, WNOHANG) > 0)
 		if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM)
-			return false;
+			sotto_serve_end(arg);
+}
+
+static void on_term(evutil_socket_t number, short what, void *arg)
+{
+	struct sotto_serve *v = arg;
+
+	(void)number;
+	(void)what;
+	if (v->child && v->all != NULL && v->all->conduct.relay != NULL)
+		sotto_conduct_stop(&v->all->conduct);
+	else
+		sotto_serve_end(v);
+}
+
+static void enter_sandbox(const struct sotto_serve *v, enum sotto_sandbox which)
+{
+	int r = sotto_sandbox_enter(which);
+
+	if (r != 0 && v->words.n > 0)
+		sotto_log_limited(v->words.options.state, "sandbox-limit", LOG_NOTICE, "no sandbox: %s; going on without", strerror(-r));
+}
+
+/* The loop is ours alone from here on, and so is the session; nothing of the others is told to anybody. */
+static bool become_child(struct sotto_serve *v, struct sotto_serve_one *o)
+{
+	if (event_reinit(v->base) != 0)
+		return false;
+	v->child = true;
+	(void)prctl(PR_SET_NAME, "sotto-session", 0, 0, 0);
+	sotto_serve_count_leave();
+	close_event(&v->ended, NULL);
+	close_event(&v->watch, NULL);
+	for (struct sotto_serve_one *next, *each = v->all; each != NULL; each = next) {
+		next = each->next;
+		if (each != o)
+			sotto_serve_one_abandon(each);
+	}
+	sotto_serve_end(v);
+	enter_sandbox(v, SOTTO_SANDBOX_SETTLED);
+	sotto_serve_one_become(o);
 	return true;
 }
 
-/* True in the child. */
-static bool serve_one(struct sotto_served *s, int listening)
+/* False: a child that cannot be one. */
+static bool fork_for(struct sotto_serve *v, struct sotto_serve_one *o)
 {
-	pid_t pid = -1;
+	pid_t pid = fork();
 
-	s->starter = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
-	if (s->starter >= 0)
-		pid = fork();
 	if (pid == 0)
-		return true;
-	if (pid < 0 && errno != EAGAIN)
-		(void)poll(NULL, 0, PAUSE_MS);
-	if (s->starter >= 0)
-		close(s->starter);
-	return false;
+		return become_child(v, o);
+	if (pid < 0)
+		sotto_serve_one_refuse(o);
+	else
+		sotto_serve_one_kept(o);
+	return true;
 }
+
+static bool act(struct sotto_serve *v)
+{
+	struct sotto_serve_one *o = v->pending;
+
+	v->pending = NULL;
+	if (o == NULL)
+		return true;
+	if (o->held)
+		return fork_for(v, o);
+	sotto_serve_one_pass(o);
+	return true;
+}
+
+/* ---- the process ---- */
 
 static int read_number(const char *text)
 {
@@ -158,32 +226,78 @@ static int read_number(const char *text)
 	return *text >= '0' && *text <= '9' && *end == '\0' && n < 1024 ? (int)n : -1;
 }
 
-int sotto_serve(struct sotto_served *s, int argc, char *argv[])
+static void find_limit(struct sotto_serve *v)
 {
-	struct pollfd at[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	struct rlimit files = { 1024, 1024 };
 
-	for (int i = 0; i < 2; i++)
-		at[i].fd = argc == 4 ? read_number(argv[2 + i]) : -1;
-	if (at[0].fd < 0 || at[1].fd < 0) {
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max && files.rlim_cur < 16384) {
+		files.rlim_cur = files.rlim_max < 16384 ? files.rlim_max : 16384;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+		(void)getrlimit(RLIMIT_NOFILE, &files);
+	}
+	v->max = files.rlim_cur > 128 ? (unsigned)(files.rlim_cur - 32) / DESCRIPTORS : 16;
+}
+
+static bool add(struct event *event)
+{
+	return event != NULL && event_add(event, NULL) == 0;
+}
+
+static bool prepare_loop(struct sotto_serve *v)
+{
+	int flags = fcntl(v->listening, F_GETFL);
+
+	v->base = event_base_new();
+	if (v->base == NULL || flags < 0 || fcntl(v->listening, F_SETFL, flags | O_NONBLOCK) != 0)
+		return false;
+	v->taking = event_new(v->base, v->listening, EV_READ | EV_PERSIST, on_connection, v);
+	v->asked = event_new(v->base, v->daemon, EV_READ | EV_PERSIST, on_asked, v);
+	v->ended = evsignal_new(v->base, SIGCHLD, on_child_ended, v);
+	v->term = evsignal_new(v->base, SIGTERM, on_term, v);
+	v->again = evtimer_new(v->base, on_again, v);
+	return v->again != NULL && add(v->taking) && add(v->asked) && add(v->ended) && add(v->term);
+}
+
+/* Only who handed over a connection ever waits for us; and all that is left of one is freed with its end. */
+static int run(struct sotto_serve *v)
+{
+	bool well;
+
+	do {
+		(void)event_base_dispatch(v->base);
+		do
+			well = act(v);
+		while (well && v->pending != NULL);	/* what is done out of the loop cannot leave it */
+	} while (well && (v->n > 0 || !v->ending));
+	return v->child ? v->exit_code : OVER;
+}
+
+int sotto_serve(int argc, char *argv[])
+{
+	static struct sotto_serve v;
+	int r = FAILED;
+
+	v.listening = argc == 4 ? read_number(argv[2]) : -1;
+	v.daemon = argc == 4 ? read_number(argv[3]) : -1;
+	if (v.listening < 0 || v.daemon < 0) {
 		(void)fprintf(stderr, "sotto-session: serve is for sotto-policyd; see sotto-session(8)\n");
 		return USAGE;
 	}
 	(void)prctl(PR_SET_NAME, "sotto-serving", 0, 0, 0);
-	/* not the sessions, as it does not outlive fork(2): a daemon that is killed must not leave one behind that is stopped, with connections in its queue */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	warm_up();
-	(void)sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child_ended }, NULL);
-	for (;;) {
-		at[0].revents = at[1].revents = 0;
-		if (poll(at, 2, -1) < 0 && errno != EINTR)
-			return OVER;
-		if (!reap() || (at[1].revents != 0 && !answer(at[1].fd)))
-			return OVER;
-		if (at[0].revents == 0 || !serve_one(s, at[0].fd))
-			continue;
-		close(at[0].fd);
-		close(at[1].fd);
-		become_child(s, argv[0]);
-		return CHILD;
+	tzset();
+	find_limit(&v);
+	sotto_serve_count_begin(&v);
+	if (prepare_loop(&v)) {
+		sotto_serve_count_loop(v.base);
+		enter_sandbox(&v, SOTTO_SANDBOX_FORKING);
+		r = run(&v);
 	}
+	sotto_serve_end(&v);
+	sotto_serve_count_end();
+	close_event(&v.ended, NULL);
+	close_event(&v.watch, NULL);
+	close_event(&v.term, NULL);
+	if (v.base != NULL)
+		event_base_free(v.base);
+	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * sotto-session(8): one SMTP connection between our mail server and another one, sealed if the other one can. Started by the adapters
- * for Exim and Postfix, a process for each connection; or forked by one of itself (serve.h). This file is the order of the steps: options, settings, ends, sandbox, the ready
+ * for Exim and Postfix, a process for each connection; or as one process that forks them (serve.h). This file is the order of the steps: options, settings, ends, sandbox, the ready
  * octet, the loop; what each of them does stands in the modules.
  *
  * Until the adapter has let go, nothing is read from or written to its descriptors: it can still take everything back. With --to that is
@@ -46,7 +46,7 @@ struct job {
 	char conf_dir[4096];
 	struct sotto_ends ends;
 	struct event_base *base;
-	struct event *term, *starter;	/* starter: who handed the connection over (serve.h) has gone */
+	struct event *term;
 	struct sotto_mx *mx;
 	struct sotto_dial *dial;
 	struct sotto_conduct conduct;
@@ -236,14 +236,10 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 	event_base_loopbreak(j->base);
 }
 
-static int prepare_loop(struct job *j, int starter)
+static int prepare_loop(struct job *j)
 {
 	j->base = event_base_new();
 	if (j->base == NULL)
-		return -1;
-	if (starter >= 0)
-		j->starter = event_new(j->base, starter, EV_READ, on_term, j);
-	if (starter >= 0 && (j->starter == NULL || event_add(j->starter, NULL) != 0))
 		return -1;
 	j->term = evsignal_new(j->base, SIGTERM, on_term, j);
 	if (j->term == NULL || event_add(j->term, NULL) != 0)
@@ -299,7 +295,7 @@ static int find_ends(struct job *j)
 	return DISORDERLY;
 }
 
-static int run(struct job *j, int starter)
+static int run(struct job *j)
 {
 	int r = find_ends(j);
 
@@ -307,7 +303,7 @@ static int run(struct job *j, int starter)
 		return r;
 	load_conf(j);
 	describe(j);
-	if (prepare_loop(j, starter) != 0) {
+	if (prepare_loop(j) != 0) {
 		sotto_log(LOG_ERR, "no event loop or no DNS to be had: %s", strerror(errno));
 		if (j->options.to != NULL && j->options.ready < 0)
 			sotto_goodbye(j->ends.mta, OUT_OF_ORDER);
@@ -328,30 +324,22 @@ static int run(struct job *j, int starter)
 
 int main(int argc, char **argv)
 {
-	static struct sotto_served served = { .starter = -1 };
 	static struct job j;	/* outlives every callback */
 	int r;
 
 	harden();
-	if (argc > 1 && strcmp(argv[1], "serve") == 0) {
-		r = sotto_serve(&served, argc, argv);
-		if (r != 0)
-			return r;
-		argc = served.argc;
-		argv = served.argv;
-	}
+	if (argc > 1 && strcmp(argv[1], "serve") == 0)
+		return sotto_serve(argc, argv);
 	if (sotto_options_read(&j.options, argc, argv) != 0)
 		return USAGE;
 	sotto_log_open("sotto-session", j.options.log_stderr);
-	r = run(&j, served.starter);
+	r = run(&j);
 	sotto_dial_cancel(j.dial);
 	sotto_mx_close(j.mx);
 	if (j.conduct.learnt != SOTTO_DOMAIN_UNKNOWN)
 		sotto_conduct_remember(&j.conduct);
 	if (j.term != NULL)
 		event_free(j.term);
-	if (j.starter != NULL)
-		event_free(j.starter);
 	if (j.base != NULL)
 		event_base_free(j.base);
 	return r;

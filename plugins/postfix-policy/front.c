@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * sotto-front --backend unix:PATH: what Postfix's spawn(8) starts for each connection to port 25. Hands it to a sotto-session that sotto-policyd
- * has ready, and waits for its end; or becomes sotto-session; where that cannot be had, passes the connection through to the smtpd at PATH itself, and smtpd's own STARTTLS works as before. From a peer that
- * the file require lists nothing is taken then (451). Static, libc only; never parses SMTP.
+ * sotto-front --backend unix:PATH: what Postfix's spawn(8) starts for each connection to port 25. Hands it to the process that sotto-policyd
+ * has ready for the first commands, and waits for its end, or passes it through from there on; or becomes sotto-session; where that cannot be had, passes the
+ * connection through to the smtpd at PATH from its beginning, and smtpd's own STARTTLS works as before. From a peer that the file require lists
+ * nothing is taken then (451). Static, libc only; never parses SMTP.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -78,7 +79,7 @@ static int pass_through(const struct front *f)
 		sotto_goodbye(SOTTO_CLIENT, UNREACHABLE);
 		return 1;
 	}
-	sotto_pass(SOTTO_CLIENT, backend, header, len);
+	(void)sotto_pass(SOTTO_CLIENT, backend, header, len);
 	close(backend);
 	return 0;
 }
@@ -101,7 +102,7 @@ static int serve_alone(struct front *f, const char *why)
 
 /* ---- with one ---- */
 
-/* False: without it, then. What the session is told is what try_session's would be. */
+/* False: without it, then. What that process is told is what try_session's session would be. */
 static bool was_handed_over(const struct front *f)
 {
 	static char proxy[] = "--proxy", adapter[] = "--adapter", postfix[] = "postfix";
@@ -112,11 +113,11 @@ static bool was_handed_over(const struct front *f)
 	for (char **extra = f->extra; *extra != NULL && n < WORDS - 1; extra++)
 		words[n++] = *extra;
 	/* who has taken sotto-session away wants none */
-	if (access(f->session, X_OK) != 0 || (size_t)snprintf(path, sizeof(path), "%s/accept.sock", f->run) >= sizeof(path))
+	if (access(f->session, X_OK) != 0 || (size_t)snprintf(path, sizeof(path), "%s/first.sock", f->run) >= sizeof(path))
 		return false;
 	done = sotto_hand_over(path, f->backend + strlen("unix:"), words, f->to_stderr, &late);
 	if (late)
-		sotto_spawned_report(".hand-over-limit", LOG_NOTICE, "%s: no session was ready within %d ms; one is started instead", path, SOTTO_HAND_OVER_MS);
+		sotto_spawned_report(".hand-over-limit", LOG_NOTICE, "%s: nobody took the connection within %d ms; a session is started for it instead", path, SOTTO_HAND_OVER_MS);
 	return done;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Hands a connection to a session that is forked for it (hand-over.h). Called by front.c. Never reads from or writes to the client. */
+/* Hands a connection to the process that looks at its first commands (hand-over.h). Called by front.c. Reads nothing of the client's but to pass it through. */
 #include "plugins/postfix-policy/hand-over.h"
 
 #include <errno.h>
@@ -8,9 +8,13 @@
 #include <unistd.h>
 
 #include "core/runtime/deadline.h"
+#include "core/runtime/goodbye.h"
+#include "core/runtime/pass.h"
+#include "core/runtime/serve.h"
 #include "plugins/postfix-policy/spawned.h"
 
 #define READY '!'	/* ready.h */
+#define GONE "421 4.3.0 Out of order at the moment\r\n"
 #define OCTETS 8192
 #define HANDED 2
 
@@ -67,15 +71,52 @@ static bool is_taken(int server, int64_t deadline, bool *late)
 	return recv(server, &octet, 1, MSG_DONTWAIT) == 1 && octet == READY && send(server, &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
+/* What it says next; 0: nothing any more. */
+static int hear(int server)
+{
+	uint8_t octet = 0;
+	ssize_t n;
+
+	do
+		n = recv(server, &octet, 1, 0);
+	while (n < 0 && errno == EINTR);
+	return n == 1 ? octet : 0;
+}
+
 /* Ours would keep the client's connection open behind the session's back. */
 static void wait_for_its_end(int server, bool keep_stderr)
 {
-	char octet;
-
 	for (int fd = 0; fd < (keep_stderr ? STDERR_FILENO : STDERR_FILENO + 1); fd++)
 		close(fd);
-	while (recv(server, &octet, 1, 0) < 0 && errno == EINTR)
-		;
+	(void)hear(server);
+}
+
+static void pass_rest(int server, int mta)
+{
+	struct sotto_passed p = sotto_pass(SOTTO_CLIENT, mta, (const uint8_t *)"", 0);
+	struct sotto_serve_passed said = { .sent = p.sent, .received = p.received, .orderly = p.orderly };
+
+	(void)!send(server, &said, sizeof(said), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void follow(int server, int mta, bool keep_stderr)
+{
+	switch (hear(server)) {
+	case SOTTO_SERVE_PASS:
+		pass_rest(server, mta);
+		close(mta);
+		break;
+	case SOTTO_SERVE_KEPT:
+		close(mta);
+		wait_for_its_end(server, keep_stderr);
+		break;
+	case SOTTO_SERVE_OVER:
+		close(mta);
+		break;
+	default:
+		close(mta);
+		sotto_goodbye(SOTTO_CLIENT, GONE);
+	}
 }
 
 bool sotto_hand_over(const char *path, const char *backend, char *const words[], bool keep_stderr, bool *late)
@@ -90,12 +131,12 @@ bool sotto_hand_over(const char *path, const char *backend, char *const words[],
 	if (is_ours(server))
 		mta = sotto_spawned_connect(backend, deadline);
 	if (mta >= 0) {
-		taken = give(server, mta, words);
-		close(mta);
-		taken = taken && is_taken(server, deadline, late);
+		taken = give(server, mta, words) && is_taken(server, deadline, late);
+		if (taken)
+			follow(server, mta, keep_stderr);
+		else
+			close(mta);
 	}
-	if (taken)
-		wait_for_its_end(server, keep_stderr);
 	close(server);
 	return taken;
 }

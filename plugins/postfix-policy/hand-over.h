@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Handing the client's connection, and one to smtpd, to a sotto-session that is forked for it (core/runtime/serve.h), where
- * sotto-policyd has such a process ready: that is half of what executing one takes. libc only.
+ * Handing the client's connection, and one to smtpd, to the process that looks at its first commands (core/runtime/serve.h), where
+ * sotto-policyd has one ready: executing a sotto-session takes many times as long. What is nothing for Sotto comes back, and is passed through
+ * here. libc only.
  */
 #ifndef SOTTO_POSTFIX_HAND_OVER_H
 #define SOTTO_POSTFIX_HAND_OVER_H
 
 #include <stdbool.h>
 
-#define SOTTO_HAND_OVER_MS 200	/* for the session to be ready */
+#define SOTTO_HAND_OVER_MS 200	/* for that process to be ready */
 
 /*
  * path: of the daemon's socket; backend: of smtpd's; words: the session's behind --net and --mta, NULL ends them. True: a session had

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Starts, asks and ends the process that forks sessions (serving.h). Called by policyd.c. Never waits for it. */
+/* Starts, asks and ends the process that sees sessions through their first commands (serving.h). Called by policyd.c. Never waits for it. */
 #include "plugins/postfix-policy/serving.h"
 
 #include <errno.h>
@@ -21,6 +21,7 @@
 #define LISTENING 3	/* its descriptors */
 #define DAEMON 4
 #define SILENT 3	/* questions without an answer: it hangs */
+#define LEAVING 8
 #define OLD 3600	/* seconds: then another one is started, with the libraries as they are by then, and another layout of memory */
 
 struct sotto_serving {
@@ -28,6 +29,7 @@ struct sotto_serving {
 	char path[128], aside[128];
 	struct event *tick, *said;
 	pid_t pid;		/* 0: there is none */
+	pid_t leaving[LEAVING];	/* those before it, which see their last connections to their ends; 0: none */
 	int talk;		/* -1: it is to end, or there is none */
 	unsigned unanswered, age;	/* age: seconds */
 	bool there;		/* path is its socket */
@@ -35,9 +37,17 @@ struct sotto_serving {
 
 /* ---- its end ---- */
 
-/* Nobody is sent to it any more. Its sessions go on; and who waits for it goes on by itself, as its queue ends with it. */
+/* One that hangs holds its clients: they are better off with 421. Who has a session of its own goes on; so does what is passed through. */
+static void end_hanging(const struct sotto_serving *s)
+{
+	if (s->pid > 0 && (!s->there || s->unanswered > 1))
+		(void)kill(s->pid, SIGKILL);
+}
+
+/* Nobody is sent to it any more. It hears that, and ends with the last connection that it has. */
 static void withdraw(struct sotto_serving *s)
 {
+	end_hanging(s);
 	if (s->said != NULL)
 		event_free(s->said);
 	s->said = NULL;
@@ -47,8 +57,26 @@ static void withdraw(struct sotto_serving *s)
 	if (s->there)
 		(void)unlink(s->path);
 	s->there = false;
-	if (s->pid > 0)
-		(void)kill(s->pid, SIGKILL);
+	for (unsigned i = 0; i < LEAVING && s->pid > 0; i++)
+		if (s->leaving[i] == 0) {
+			s->leaving[i] = s->pid;
+			s->pid = 0;
+		}
+}
+
+static void reap(struct sotto_serving *s)
+{
+	for (unsigned i = 0; i < LEAVING; i++)
+		if (s->leaving[i] > 0 && waitpid(s->leaving[i], NULL, WNOHANG) != 0)
+			s->leaving[i] = 0;
+}
+
+static bool has_room(const struct sotto_serving *s)
+{
+	for (unsigned i = 0; i < LEAVING; i++)
+		if (s->leaving[i] == 0)
+			return true;
+	return false;
 }
 
 static void fail(struct sotto_serving *s, const char *why)
@@ -134,18 +162,20 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	reap(s);
 	if (s->pid > 0 && waitpid(s->pid, NULL, WNOHANG) != 0) {
 		s->pid = 0;
 		withdraw(s);
 	}
-	if (s->pid == 0)
-		begin(s);
-	else if (++s->age == OLD)
+	if (s->talk >= 0 && ++s->age >= OLD && s->unanswered <= 1 && has_room(s))
 		withdraw(s);
-	else if (s->talk >= 0 && s->unanswered < SILENT)
+	if (s->pid == 0) {
+		begin(s);
+	} else if (s->talk >= 0 && s->unanswered < SILENT) {
 		ask(s);
-	else if (s->talk >= 0)
+	} else if (s->talk >= 0) {
 		fail(s, "hangs");
+	}
 }
 
 struct sotto_serving *sotto_serving_open(const struct sotto_policyd *p)
@@ -157,8 +187,8 @@ struct sotto_serving *sotto_serving_open(const struct sotto_policyd *p)
 		return NULL;
 	s->p = p;
 	s->talk = -1;
-	(void)snprintf(s->path, sizeof(s->path), "%s/accept.sock", p->run);
-	(void)snprintf(s->aside, sizeof(s->aside), "%s/accept.sock.new", p->run);
+	(void)snprintf(s->path, sizeof(s->path), "%s/first.sock", p->run);
+	(void)snprintf(s->aside, sizeof(s->aside), "%s/first.sock.new", p->run);
 	s->tick = event_new(p->base, -1, EV_PERSIST, on_tick, s);
 	if (s->tick == NULL || event_add(s->tick, &often) != 0) {
 		sotto_serving_close(s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Keeps a `sotto-session serve` (core/runtime/serve.h) running for sotto-front, at accept.sock in the run folder: that is there only while
+ * Keeps a `sotto-session serve` (core/runtime/serve.h) running for sotto-front, at first.sock in the run folder: that is there only while
  * it answers. It is asked each second; one that ends or is silent is started again. Without it, sotto-front executes sotto-session.
  */
 #ifndef SOTTO_POSTFIX_SERVING_H

@@ -126,6 +126,14 @@ def started(pid):
         return int(f.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
+def name_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
+            return comm.read().strip()
+    except OSError:
+        return "gone meanwhile"
+
+
 def nothing_left(lab):
     """
     No process of ours is in any namespace of ours, and none of our names is among the machine's mounts or interfaces. The kernel gives
@@ -139,7 +147,7 @@ def nothing_left(lab):
                 ours = space in gone and started(pid) + TICK < gone[space]
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
-            assert not ours, f"process {pid} has outlived the lab"
+            assert not ours, f"process {pid} ({name_of(pid)}) has outlived the lab"
     with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
         assert str(lab.folder) not in mounts.read(), "a mount has outlived the lab"
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from .paths import Failed
@@ -185,7 +186,9 @@ def sessions(host):
 
 
 def signal_sessions(host, number):
-    pids = sessions(host)
+    deadline = time.monotonic() + 5
+    while not (pids := sessions(host)) and time.monotonic() < deadline:
+        time.sleep(0.01)        # behind Postfix it is forked when XSOTTO has come; nobody tells of a process that begins
     assert pids, f"there is no sotto-session on {host.name}"
     for pid in pids:
         os.kill(pid, number)

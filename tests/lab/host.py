@@ -135,11 +135,11 @@ class Host:
                 pass
         return found
 
-    def await_quiet(self, busy, seconds=40):
-        """Waits for the end of every process that busy(name, state) is true of; returns those that did not end in time."""
+    def await_quiet(self, busy, seconds=40, but=lambda pid: False):
+        """Waits for the end of every process that busy(name, state) is true of, and but(pid) is not; returns those that did not end in time."""
         deadline = time.monotonic() + seconds
         while True:
-            left = [one for one in self.processes() if busy(*one[1:])]
+            left = [one for one in self.processes() if busy(*one[1:]) and not but(one[0])]
             if not left or time.monotonic() > deadline:
                 return left
             try:

@@ -24,7 +24,7 @@ class Postfix(MailServer):
     kind = "postfix"
     adapter_user = "_sotto"
     run_mode = "711"
-    lasting = ("sotto-policyd", "sotto-connector", "sotto-serving")
+    lasting = ("sotto-policyd", "sotto-connector", "sotto-serving", "sotto-counting")
     accepted = "250 2.0.0 Ok: queued as "
     accepted_any = r"250 2\.0\.0 Ok: (?:\d+ bytes )?queued as "      # by BDAT
     bounced = r"status=bounced"

@@ -346,8 +346,11 @@ def test_open_sessions_are_listed(lab, postfixes, opensmtpds, name, needs_sotto)
     sock.settimeout(20)
     sock.connect((server.host.v4, 25))
     assert sock.recv(1000).startswith(b"220")
-    listed = sotto_json(server, "sessions")
-    assert [one["direction"] for one in listed if one["peer"].startswith(lab.servers["p"].host.v4 + ":") and not one["sealed"]] == ["in"]
+
+    def listed():
+        of_ours = [one for one in sotto_json(server, "sessions") if one["peer"].startswith(lab.servers["p"].host.v4 + ":")]
+        return [(one["direction"], one["sealed"]) for one in of_ours] == [("in", False)]
+    wait.until(listed, [server.host.path("/run/sotto")], 20, "the session is listed")      # once it is not over in a moment
     assert lab.servers["p"].host.v4 in sotto(server, "sessions")
     sock.sendall(b"QUIT\r\n")
     while sock.recv(1000):

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What sotto-front promises where sotto-policyd has a session ready: it is handed the connection, both ends of it, and the front stays
- * until it is over; and whatever that process does instead, the client and smtpd get each other. The program itself; this test is the process that it
- * hands over to, and smtpd.
+ * What sotto-front promises where sotto-policyd has a process ready for the first commands: that is handed the connection, both ends of it, and the front
+ * stays until it is over, or passes the rest through when it gets it back; and whatever that process does instead, the client and smtpd get each other.
+ * The program itself; this test is the process that it hands over to, and smtpd.
  */
 #include "tests/unit/postfix-lab.h"
 
+#include "core/runtime/serve.h"
 #include "plugins/postfix-policy/hand-over.h"
 
 struct stage {
@@ -49,7 +50,7 @@ static void begin_at(struct stage *t)
 
 static void begin_with(struct stage *t, uid_t user)
 {
-	(void)snprintf(t->path, sizeof(t->path), "%s/accept.sock", lab_dir);
+	(void)snprintf(t->path, sizeof(t->path), "%s/first.sock", lab_dir);
 	assert_int_equal(seteuid(user), 0);
 	t->accepting = lab_listen_at(t->path, 8);
 	assert_int_equal(seteuid(getuid()), 0);
@@ -109,36 +110,137 @@ static void expect_passed(struct stage *t, bool handed)
 
 /* ---- the tests ---- */
 
-static void a_session_gets_both_ends_and_the_front_stays(void **state)
+/* Up to where the front waits for what comes of it; *smtpd: the backend's end of fds[1]. */
+static int hand_over(struct stage *t, int fds[2], int *smtpd)
 {
-	struct pollfd p;
-	struct stage t;
-	int hand, fds[2], smtpd;
+	int hand;
 
-	(void)state;
-	begin(&t);
-	hand = lab_accept(t.accepting);
+	begin(t);
+	hand = lab_accept(t->accepting);
 	take(hand, fds);
-	smtpd = lab_accept(t.listening);
+	*smtpd = lab_accept(t->listening);
 	lab_put(hand, "!");
 	lab_expect(hand, "!");
 	lab_put(fds[1], "to smtpd");
-	lab_expect(smtpd, "to smtpd");
+	lab_expect(*smtpd, "to smtpd");
 	lab_put(fds[0], "220 to the client\r\n");
-	lab_expect(t.client, "220 to the client\r\n");
-	/* the front has let go: these are the last of both connections */
+	lab_expect(t->client, "220 to the client\r\n");
+	return hand;
+}
+
+static void let_go(const int fds[2])
+{
 	close(fds[0]);
 	close(fds[1]);
+}
+
+static void end_stage(struct stage *t, int smtpd)
+{
+	assert_int_equal(lab_ended(&t->s), 0);
+	assert_int_equal(t->s.len, 0);
+	close(smtpd);
+	close_stage(t);
+}
+
+static void a_session_of_its_own_has_both_ends_and_the_front_stays(void **state)
+{
+	struct pollfd p;
+	struct stage t;
+	int fds[2], smtpd, hand = hand_over(&t, fds, &smtpd);
+
+	(void)state;
+	lab_put(hand, "K");
+	/* the front lets go: these are the last of both connections */
+	let_go(fds);
 	lab_expect_end(t.client);
 	lab_expect_end(smtpd);
 	assert_int_equal(waitpid(t.s.pid, NULL, WNOHANG), 0);
 	p = (struct pollfd){ .fd = hand, .events = POLLIN };
 	assert_int_equal(poll(&p, 1, 0), 0);
 	close(hand);
-	assert_int_equal(lab_ended(&t.s), 0);
-	assert_int_equal(t.s.len, 0);
+	end_stage(&t, smtpd);
+}
+
+/* All of it, in both directions, up to its end; and what it was is said. */
+static void what_is_given_back_is_passed_through(void **state)
+{
+	struct sotto_serve_passed said;
+	struct stage t;
+	int fds[2], smtpd, hand = hand_over(&t, fds, &smtpd);
+
+	(void)state;
+	let_go(fds);
+	lab_put(t.client, "MAIL FROM:<>\r\n");
+	lab_put(hand, "P");
+	lab_expect(smtpd, "MAIL FROM:<>\r\n");
+	lab_put(smtpd, "250 ok\r\n");
+	lab_expect(t.client, "250 ok\r\n");
 	close(smtpd);
-	close_stage(&t);
+	lab_expect_end(t.client);
+	close(t.client);
+	t.client = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	lab_get(hand, (char *)&said, sizeof(said));
+	assert_int_equal(said.sent, 8);
+	assert_int_equal(said.received, 14);
+	assert_int_equal(said.orderly, 1);
+	lab_expect_end(hand);
+	close(hand);
+	smtpd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	end_stage(&t, smtpd);
+}
+
+static void what_was_cut_off_is_not_said_to_be_orderly(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct sotto_serve_passed said;
+	struct stage t;
+	int fds[2], smtpd, hand = hand_over(&t, fds, &smtpd);
+
+	(void)state;
+	let_go(fds);
+	lab_put(hand, "P");
+	lab_put(t.client, "MAIL FROM:<>\r\n");
+	lab_expect(smtpd, "MAIL FROM:<>\r\n");
+	assert_int_equal(setsockopt(t.client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(t.client);
+	t.client = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	lab_expect_end(smtpd);
+	close(smtpd);
+	smtpd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	lab_get(hand, (char *)&said, sizeof(said));
+	assert_int_equal(said.orderly, 0);
+	close(hand);
+	end_stage(&t, smtpd);
+}
+
+static void what_is_over_ends_the_front(void **state)
+{
+	struct stage t;
+	int fds[2], smtpd, hand = hand_over(&t, fds, &smtpd);
+
+	(void)state;
+	let_go(fds);
+	lab_put(hand, "E");
+	lab_expect_end(hand);
+	lab_expect_end(t.client);
+	lab_expect_end(smtpd);
+	close(hand);
+	end_stage(&t, smtpd);
+}
+
+/* The client has heard the greeting and no more, or less: it is told to come again, and does not wait for an answer. */
+static void a_process_that_is_killed_under_way_costs_421(void **state)
+{
+	struct stage t;
+	int fds[2], smtpd, hand = hand_over(&t, fds, &smtpd);
+
+	(void)state;
+	let_go(fds);
+	close(hand);
+	lab_expect(t.client, "421 4.3.0 ");
+	close(t.client);
+	t.client = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	end_stage(&t, smtpd);
 }
 
 static void a_process_that_is_silent_costs_a_moment(void **state)
@@ -156,7 +258,7 @@ static void a_process_that_is_silent_costs_a_moment(void **state)
 	close(fds[0]);
 	close(fds[1]);
 	expect_passed(&t, true);
-	assert_non_null(strstr(t.s.said, "no session was ready within"));
+	assert_non_null(strstr(t.s.said, "nobody took the connection within"));
 	close(hand);
 	close_stage(&t);
 }
@@ -177,7 +279,7 @@ static void assert_nothing_is_lost(const char *said)
 	}
 	close(hand);
 	expect_passed(&t, true);
-	assert_null(strstr(t.s.said, "no session was ready"));
+	assert_null(strstr(t.s.said, "nobody took the connection"));
 	close_stage(&t);
 }
 
@@ -199,7 +301,7 @@ static void a_socket_that_nobody_listens_at_costs_nothing(void **state)
 	struct stage t;
 
 	(void)state;
-	(void)snprintf(t.path, sizeof(t.path), "%s/accept.sock", lab_dir);
+	(void)snprintf(t.path, sizeof(t.path), "%s/first.sock", lab_dir);
 	close(lab_listen_at(t.path, 8));
 	t.accepting = -1;
 	begin_at(&t);
@@ -230,7 +332,11 @@ static void another_users_socket_gets_nothing(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_session_gets_both_ends_and_the_front_stays),
+		TEST(a_session_of_its_own_has_both_ends_and_the_front_stays),
+		TEST(what_is_given_back_is_passed_through),
+		TEST(what_was_cut_off_is_not_said_to_be_orderly),
+		TEST(what_is_over_ends_the_front),
+		TEST(a_process_that_is_killed_under_way_costs_421),
 		TEST(a_process_that_is_silent_costs_a_moment),
 		TEST(a_process_that_ends_costs_nothing),
 		TEST(a_process_that_says_something_else_costs_nothing),
