@@ -202,6 +202,8 @@ def tidy(lab, kernel_log):
         server.forget()
         server.host.path("/var/log/exim4/paniclog").unlink(missing_ok=True)
         server.forget_hosts()
+    # of an Exim that was started again while the one before was still about to end
+    panic = {name: re.sub(r"^.* daemon_notifier_socket bind: Address already in use\n", "", text, flags=re.M) for name, text in panic.items()}
     assert not any(panic.values()), panic
     assert not crashes, crashes
 
