@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/runtime/descriptors.h"
 #include "core/runtime/log.h"
 #include "core/runtime/sandbox.h"
 #include "core/runtime/serve-parts.h"
@@ -228,14 +228,9 @@ static int read_number(const char *text)
 
 static void find_limit(struct sotto_serve *v)
 {
-	struct rlimit files = { 1024, 1024 };
+	rlim_t files = sotto_descriptors(16384);
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max && files.rlim_cur < 16384) {
-		files.rlim_cur = files.rlim_max < 16384 ? files.rlim_max : 16384;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-		(void)getrlimit(RLIMIT_NOFILE, &files);
-	}
-	v->max = files.rlim_cur > 128 ? (unsigned)(files.rlim_cur - 32) / DESCRIPTORS : 16;
+	v->max = files > 128 ? (unsigned)(files - 32) / DESCRIPTORS : 16;
 }
 
 static bool add(struct event *event)

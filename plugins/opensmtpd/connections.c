@@ -4,12 +4,12 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "core/runtime/deadline.h"
+#include "core/runtime/descriptors.h"
 #include "core/runtime/dial.h"
 #include "core/runtime/log.h"
 #include "plugins/opensmtpd/known.h"
@@ -183,16 +183,11 @@ static void on_accept(evutil_socket_t listening, short what, void *arg)
 /* As many as the system lets us have. Not one: -1, and others pass connections on, who need fewer. */
 static int find_limit(struct sotto_worker *w)
 {
-	struct rlimit files = { 1024, 1024 };
+	rlim_t files = sotto_descriptors(RLIM_INFINITY);
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-		(void)getrlimit(RLIMIT_NOFILE, &files);
-	}
-	if (files.rlim_cur > 200000)
-		files.rlim_cur = 200000;
-	w->max = files.rlim_cur < OWN_DESCRIPTORS ? 0 : ((unsigned)files.rlim_cur - OWN_DESCRIPTORS) / DESCRIPTORS;
+	if (files > 200000)
+		files = 200000;
+	w->max = files < OWN_DESCRIPTORS ? 0 : ((unsigned)files - OWN_DESCRIPTORS) / DESCRIPTORS;
 	errno = EMFILE;
 	return w->max > 0 ? 0 : -1;
 }
