@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/runtime/peer-user.h"
 #include "core/runtime/ready.h"
 #include "core/runtime/serve-parts.h"
 
@@ -16,8 +17,6 @@
 #define GO_MS 10000		/* for the go-ahead */
 #define LIST_MS 100		/* a session that is shorter is in nobody's list */
 #define LOG_MS 500		/* for the log to take the session's line, in a process of its own */
-
-static void on_starter(evutil_socket_t fd, short what, void *arg);
 
 /* ---- the end ---- */
 
@@ -113,17 +112,6 @@ void sotto_serve_one_refuse(struct sotto_serve_one *o)
 
 /* ---- the beginning ---- */
 
-static bool is_ours(int fd, pid_t *pid)
-{
-	struct ucred who = { 0 };
-	socklen_t len = sizeof(who);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 || who.uid != geteuid())
-		return false;
-	*pid = who.pid;
-	return true;
-}
-
 /* The octets of the message, and both descriptors; -1: it is not as it should be. A descriptor too many is never opened. */
 static ssize_t receive(int from, char octets[SOTTO_SERVE_OCTETS], int fds[HANDED])
 {
@@ -173,7 +161,7 @@ static void take_message(struct sotto_serve_one *o)
 	char octets[SOTTO_SERVE_OCTETS];
 	int fds[HANDED] = { -1, -1 };
 	pid_t pid = 0;
-	ssize_t n = is_ours(o->starter, &pid) ? receive(o->starter, octets, fds) : -1;
+	ssize_t n = sotto_peer_is_ours(o->starter, &pid) ? receive(o->starter, octets, fds) : -1;
 	enum sotto_serve_read read = n > 0 ? sotto_serve_words(&o->in->words, octets, (size_t)n) : SOTTO_SERVE_WRONG;
 	bool good = read == SOTTO_SERVE_GOOD && find_ends(o, fds);
 

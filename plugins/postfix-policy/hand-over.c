@@ -10,32 +10,23 @@
 #include "core/runtime/deadline.h"
 #include "core/runtime/goodbye.h"
 #include "core/runtime/pass.h"
+#include "core/runtime/peer-user.h"
+#include "core/runtime/ready.h"
 #include "core/runtime/serve.h"
 #include "plugins/postfix-policy/spawned.h"
 
-#define READY '!'	/* ready.h */
 #define GONE "421 4.3.0 Out of order at the moment\r\n"
-#define OCTETS 8192
 #define HANDED 2
 
-/* Whoever else listens there gets no connection of anybody's. */
-static bool is_ours(int fd)
-{
-	struct ucred who = { .uid = (uid_t)-1 };
-	socklen_t len = sizeof(who);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.uid == geteuid();
-}
-
 /* 0: too many. */
-static size_t join(char octets[OCTETS], char *const words[])
+static size_t join(char octets[SOTTO_SERVE_OCTETS], char *const words[])
 {
 	size_t n = 0;
 
 	for (char *const *w = words; *w != NULL; w++) {
 		size_t len = strlen(*w) + 1;
 
-		if (len > OCTETS - n)
+		if (len > SOTTO_SERVE_OCTETS - n)
 			return 0;
 		memcpy(octets + n, *w, len);
 		n += len;
@@ -47,7 +38,7 @@ static bool give(int server, int backend, char *const words[])
 {
 	union { struct cmsghdr head; char octets[CMSG_SPACE(HANDED * sizeof(int))]; } control = { 0 };
 	const int fds[HANDED] = { SOTTO_CLIENT, backend };
-	char octets[OCTETS];
+	char octets[SOTTO_SERVE_OCTETS];
 	size_t n = join(octets, words);
 	struct iovec io = { .iov_base = octets, .iov_len = n };
 	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
@@ -61,14 +52,14 @@ static bool give(int server, int backend, char *const words[])
 /* The session takes nothing before it has heard that it may; closing the socket instead takes everything back. */
 static bool is_taken(int server, int64_t deadline, bool *late)
 {
-	const char go = READY;
+	const char go = SOTTO_READY;
 	char octet = 0;
 
 	if (sotto_wait_fd(server, POLLIN, deadline) != 0) {
 		*late = errno == ETIMEDOUT;
 		return false;
 	}
-	return recv(server, &octet, 1, MSG_DONTWAIT) == 1 && octet == READY && send(server, &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+	return recv(server, &octet, 1, MSG_DONTWAIT) == 1 && octet == SOTTO_READY && send(server, &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 /* What it says next; 0: nothing any more. */
@@ -128,7 +119,8 @@ bool sotto_hand_over(const char *path, const char *backend, char *const words[],
 	*late = server < 0 && errno == ETIMEDOUT;
 	if (server < 0)
 		return false;
-	if (is_ours(server))
+	/* whoever else listens there gets no connection of anybody's */
+	if (sotto_peer_is_ours(server, NULL))
 		mta = sotto_spawned_connect(backend, deadline);
 	if (mta >= 0) {
 		taken = give(server, mta, words) && is_taken(server, deadline, late);

@@ -4,7 +4,6 @@
  * usual: spawn(8) waits for the process that it made. Never reads from or writes to the client.
  */
 #include "plugins/postfix-policy/start.h"
-#include "core/runtime/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/runtime/deadline.h"
+#include "core/runtime/ready.h"
 
-#define READY '!'
 #define GO "!"
 #define NOT_TRIED '\x15'	/* from the process that could not become the session: it goes on itself */
 
@@ -60,7 +60,7 @@ static void watch(pid_t session, int ready, int64_t deadline, const char *progra
 		n = recv(ready, &octet, 1, MSG_DONTWAIT);
 	if (n == 1 && octet == NOT_TRIED)
 		_exit(0);
-	if (n == 1 && octet == READY && send(ready, GO, 1, MSG_NOSIGNAL) == 1)
+	if (n == 1 && octet == SOTTO_READY && send(ready, GO, 1, MSG_NOSIGNAL) == 1)
 		_exit(0);
 	if (n < 0 && errno == ETIMEDOUT)
 		(void)snprintf(why, len, "%s was not ready within %d ms", program, SOTTO_START_MS);
