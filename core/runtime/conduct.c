@@ -229,10 +229,10 @@ static void on_opaque(void *arg)
 
 int sotto_conduct_start(struct sotto_conduct *c, struct event_base *base, int net, int mta, const uint8_t *preface, size_t preface_len)
 {
-	struct sotto_relay_config r = { .progress = on_progress, .settled = on_settled, .done = on_done, .arg = c };
-
-	r.held = c->config.held != NULL ? on_held : NULL;
-	r.opaque = c->config.opaque != NULL ? on_opaque : NULL;
+	struct sotto_relay_config r = {
+		.progress = on_progress, .settled = on_settled, .held = c->config.held != NULL ? on_held : NULL,
+		.opaque = c->config.opaque != NULL ? on_opaque : NULL, .done = on_done, .arg = c,
+	};
 
 	if (is_let_be(c))
 		sotto_conduct_learn(c, SOTTO_DOMAIN_NO);

@@ -44,9 +44,20 @@ static void end_hanging(const struct sotto_serving *s)
 		(void)kill(s->pid, SIGKILL);
 }
 
+/* For one more that leaves, or NULL. */
+static pid_t *find_room(struct sotto_serving *s)
+{
+	for (unsigned i = 0; i < LEAVING; i++)
+		if (s->leaving[i] == 0)
+			return &s->leaving[i];
+	return NULL;
+}
+
 /* Nobody is sent to it any more. It hears that, and ends with the last connection that it has. */
 static void withdraw(struct sotto_serving *s)
 {
+	pid_t *room = find_room(s);
+
 	end_hanging(s);
 	if (s->said != NULL)
 		event_free(s->said);
@@ -57,11 +68,10 @@ static void withdraw(struct sotto_serving *s)
 	if (s->there)
 		(void)unlink(s->path);
 	s->there = false;
-	for (unsigned i = 0; i < LEAVING && s->pid > 0; i++)
-		if (s->leaving[i] == 0) {
-			s->leaving[i] = s->pid;
-			s->pid = 0;
-		}
+	if (room != NULL) {
+		*room = s->pid;
+		s->pid = 0;
+	}
 }
 
 static void reap(struct sotto_serving *s)
@@ -69,14 +79,6 @@ static void reap(struct sotto_serving *s)
 	for (unsigned i = 0; i < LEAVING; i++)
 		if (s->leaving[i] > 0 && waitpid(s->leaving[i], NULL, WNOHANG) != 0)
 			s->leaving[i] = 0;
-}
-
-static bool has_room(const struct sotto_serving *s)
-{
-	for (unsigned i = 0; i < LEAVING; i++)
-		if (s->leaving[i] == 0)
-			return true;
-	return false;
 }
 
 static void fail(struct sotto_serving *s, const char *why)
@@ -167,7 +169,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		s->pid = 0;
 		withdraw(s);
 	}
-	if (s->talk >= 0 && ++s->age >= OLD && s->unanswered <= 1 && has_room(s))
+	if (s->talk >= 0 && ++s->age >= OLD && s->unanswered <= 1 && find_room(s) != NULL)
 		withdraw(s);
 	if (s->pid == 0) {
 		begin(s);
