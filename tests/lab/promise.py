@@ -70,6 +70,13 @@ class Letter:
         assert self.mailbox.count(self.message) == 0
         self.no_bounce()
 
+    def fares(self, required):
+        """It waits where encryption is required, and arrives where it is not."""
+        if required:
+            self.waits()
+        else:
+            self.arrives()
+
     def arrives_or_waits(self):
         """In time it is one or the other."""
         to, origin = self.message.recipients[0], self.origin

@@ -75,10 +75,7 @@ def test_stopped_in_the_exchange(watch, middle, ends, required):
     with held(watch, middle, ends, "in-the-exchange", required) as letter:
         with stopped(ends[1].host):
             middle.release()
-            if required:
-                letter.waits()
-            else:
-                letter.arrives()
+            letter.fares(required)
         if required:
             letter.again().arrives()
 

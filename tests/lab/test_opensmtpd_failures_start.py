@@ -167,10 +167,7 @@ def test_no_process(watch, ends, broken, required):     # noqa: F811
             if broken is ends[0] and not required:
                 letter.arrives()
             flag.unlink(missing_ok=True)
-            if required:
-                letter.waits()
-            else:
-                letter.arrives()
+            letter.fares(required)
         if required:
             letter.again().arrives()
             letter.unread()
