@@ -198,8 +198,10 @@ void sotto_note_command(struct sotto_session *s, enum sotto_side side)
 	const uint8_t *p = sotto_buffer_head(&s->in[side]);
 	size_t len;
 
-	if (sotto_smtp_line(p, sotto_buffer_len(&s->in[side]), SOTTO_SMTP_COMMAND_MAX, &len) == SOTTO_FOUND_WHOLE)
+	if (sotto_smtp_line(p, sotto_buffer_len(&s->in[side]), SOTTO_SMTP_COMMAND_MAX, &len) == SOTTO_FOUND_WHOLE) {
 		s->report.starttls = sotto_smtp_verb(p, len, "STARTTLS");
+		s->report.quit = sotto_smtp_verb(p, len, "QUIT");
+	}
 	s->command_due = false;
 }
 

@@ -118,7 +118,7 @@ struct sotto_report {
 	bool silent;			/* that failure was silence alone */
 	bool lost;			/* a sealed session ended without an orderly close */
 	bool offer_known, offered;	/* connect: what the peer's EHLO reply said */
-	bool starttls;			/* in the clear: the command behind EHLO was STARTTLS */
+	bool starttls, quit;		/* in the clear: the command behind EHLO was that one */
 	bool authenticated;		/* accept: the first record of the client has been authenticated */
 	enum sotto_cause failure;
 	unsigned refusal;		/* the code of a refusal, 0: none */

@@ -99,6 +99,9 @@ static void pass_by(struct sotto_relay *r)
 			return;
 		}
 	}
+	/* one reply is still to come: neither pipes nor somebody else are worth while for it */
+	if (r->session.report.quit)
+		return;
 	if (r->config.opaque == NULL) {
 		sotto_through_begin(r);
 		return;

@@ -38,8 +38,8 @@ struct sotto_relay_config {
 	void (*settled)(void *arg);
 	/*
 	 * For whoever has another process go on with it. held: SOTTO_WISH_EXCHANGE of a session with `hold`; then comes one of
-	 * exchange, no_exchange and abandon. opaque: nothing is looked at any more and nothing is buffered; the relay stands still
-	 * until let_go. Both from inside a turn: act when the loop is left.
+	 * exchange, no_exchange and abandon. opaque, but behind QUIT: nothing is looked at any more and nothing is buffered; the relay
+	 * stands still until let_go. Both from inside a turn: act when the loop is left.
 	 */
 	void (*held)(void *arg);
 	void (*opaque)(void *arg);

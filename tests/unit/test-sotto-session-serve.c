@@ -269,6 +269,14 @@ static void await_files(const struct stage *t, unsigned n)
 	close(p.fd);
 }
 
+static void hear_offer(const struct one *o)
+{
+	put(o->client, "EHLO mx.a.example\r\n");
+	expect(o->smtpd, "EHLO mx.a.example\r\n");
+	put(o->smtpd, "250 mx.b.example\r\n");
+	expect(o->client, "250-mx.b.example\r\n250 XSOTTO 1\r\n");
+}
+
 /* ---- the tests ---- */
 
 static void what_is_nothing_for_sotto_is_given_back(void **state)
@@ -285,10 +293,7 @@ static void what_is_nothing_for_sotto_is_given_back(void **state)
 	await_files(&t, 2);
 	assert_int_equal(pid_in_file(&t, &a), getpid());	/* ending that process ends the session */
 	close_one(&b);
-	put(a.client, "EHLO mx.a.example\r\n");
-	expect(a.smtpd, "EHLO mx.a.example\r\n");
-	put(a.smtpd, "250 mx.b.example\r\n");
-	expect(a.client, "250-mx.b.example\r\n250 XSOTTO 1\r\n");
+	hear_offer(&a);
 	take_back(&a, "MAIL FROM:<>\r\n");
 	/* nothing reads but who it was given back to */
 	put(a.client, "RCPT");
@@ -302,6 +307,32 @@ static void what_is_nothing_for_sotto_is_given_back(void **state)
 	assert_int_not_equal(first, 0);
 	assert_non_null(strstr(t.s.said, "outcome=clear cause=\"no EHLO\" sent=27 received=6 "));
 	assert_non_null(strstr(t.s.said, "outcome=clear cause=\"offered, not taken\" sent=1050 received=533 "));
+	assert_null(strstr(t.s.said, "end="));
+}
+
+/* Who looks whether a mail server is there: its last reply is not worth another process. Nor is what it says behind QUIT. */
+static void who_quits_behind_ehlo_is_served_to_its_end(void **state)
+{
+	struct stage t;
+	struct one a;
+
+	(void)state;
+	begin(&t);
+	open_one(&t, &a);
+	hear_offer(&a);
+	put(a.client, "quit\r\nNOOP\r\n");
+	expect(a.smtpd, "quit\r\nNOOP\r\n");
+	put(a.smtpd, "221 bye\r\n");
+	close_copies(&a);
+	expect(a.client, "221 bye\r\n");
+	close(a.smtpd);
+	expect_end(a.client);
+	close(a.client);
+	expect(a.hand, "E");
+	expect_end(a.hand);
+	close(a.hand);
+	assert_int_equal(end(&t), 0);
+	assert_non_null(strstr(t.s.said, "outcome=clear cause=\"offered, not taken\" sent=59 received=31 "));
 	assert_null(strstr(t.s.said, "end="));
 }
 
@@ -609,6 +640,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_nothing_for_sotto_is_given_back),
+		cmocka_unit_test(who_quits_behind_ehlo_is_served_to_its_end),
 		cmocka_unit_test(who_seals_gets_a_process_of_its_own),
 		cmocka_unit_test(no_secret_is_known_before_the_fork),
 		cmocka_unit_test(after_a_refusal_the_session_goes_on),
