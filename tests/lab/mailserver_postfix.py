@@ -140,6 +140,22 @@ class Postfix(MailServer):
                 self.postconf("-e", *(f"{key}={value}" for key, value in before.items()))
             self._changed()
 
+    @contextlib.contextmanager
+    def not_waiting_for_its_log(self):
+        """Postfix would wait; it logs to a file meanwhile."""
+        def again(*change):
+            self.stop()
+            self.postconf(*change)
+
+        again("-e", "maillog_file=/var/log/postfix.log")
+        self.host.run(["postfix", "start"])
+        self.start_daemon()
+        try:
+            yield
+        finally:
+            again("-X", "maillog_file")
+            self.start()
+
     def without_chunking(self):
         return self.configured(smtpd_discard_ehlo_keywords="chunking")
 

@@ -167,9 +167,11 @@ def test_disk_hangs(watch, ends, broken, required):
 
 
 def test_log_blocks(watch, ends, broken):
-    """Nobody reads /dev/log, which is full: no octet waits for a line."""
-    with faults.log_blocked(broken.host):
-        is_sealed_in_time(watch, ends)
+    """Nobody reads /dev/log, which is full: no octet waits for a line of ours."""
+    letter = letter_between(watch, ends)
+    with demanded(ends), broken.not_waiting_for_its_log(), faults.log_blocked(broken.host):
+        letter.send().arrives()
+    letter.unread()
 
 
 def test_no_log(watch, ends, broken):

@@ -6,8 +6,9 @@ it is in test_opensmtpd_worker.py.
 
 import pytest
 
-from .test_failures_host import (broken, required, test_disk_hangs, test_log_blocks, test_no_log, test_state, test_state_is_damaged,    # noqa: F401
+from .test_failures_host import (broken, required, test_disk_hangs, test_log_blocks, test_no_log, test_state_is_damaged,    # noqa: F401
                                  test_state_of_pipes)
+from .test_postfix_failures_host import test_state    # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("needs_sotto")
 LONG = pytest.mark.long

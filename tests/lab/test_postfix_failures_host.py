@@ -5,7 +5,7 @@ import pytest
 
 from . import faults
 from .promise import delivers
-from .test_failures_host import (STATES, broken, is_sealed_in_time, required, test_disk_hangs, test_killed, test_no_log,    # noqa: F401 (fixtures, tests)
+from .test_failures_host import (STATES, broken, is_sealed_in_time, required, test_disk_hangs, test_killed, test_log_blocks, test_no_log,    # noqa: F401 (fixtures, tests)
                                  test_state_is_damaged, test_state_of_pipes, test_stopped_and_killed, test_stopped_for_a_while,
                                  test_stopped_in_the_exchange, test_terminated)
 from .test_failures_start import demanded, letter_between
@@ -54,24 +54,3 @@ def test_state(watch, ends, broken, how, known):     # noqa: F811
         else:
             is_sealed_in_time(watch, ends)
     is_sealed_in_time(watch, ends)
-
-
-def test_log_blocks(watch, ends, broken):     # noqa: F811
-    """Nobody reads /dev/log, which is full: no octet waits for a line of ours. (Postfix's own would wait: it logs to a file here.)"""
-    if broken.kind != "postfix":
-        pytest.skip("test_failures_host.py has this for Exim")
-    letter = letter_between(watch, ends)
-    with demanded(ends):
-        broken.stop()
-        broken.postconf("-e", "maillog_file=/var/log/postfix.log")
-        broken.host.run(["postfix", "start"])
-        broken.start_daemon()
-        try:
-            with faults.log_blocked(broken.host):
-                letter.send().arrives()
-        finally:
-            broken.postconf("-X", "maillog_file")
-            broken.host.run(["postfix", "stop"])
-            broken.daemon.stop()
-            broken.start()
-    letter.unread()
