@@ -92,6 +92,8 @@ def test_stopped_and_killed(watch, middle, ends, broken, moment):
 
 def is_sealed_in_time(watch, ends):
     """Encryption is required of both, so that only what is sealed arrives."""
+    for server in ends:
+        server.await_settled()      # where smtpd still has a connection that it sends nothing more down, it waits up to 10 s
     letter = letter_between(watch, ends)
     with demanded(ends):
         letter.send().arrives()
