@@ -11,24 +11,28 @@
 #include <time.h>
 #include <unistd.h>
 
+static int to_systemd = -1;	/* kept: who is out of descriptors is alive all the same, and would be killed if it did not say so */
+
+void sotto_notify_open(void)
+{
+	if (to_systemd < 0 && getenv("NOTIFY_SOCKET") != NULL)
+		to_systemd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
 static void notify(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	size_t n = path == NULL ? 0 : strlen(path);
-	int fd;
 
-	if (n < 2 || n >= sizeof(a.sun_path))
+	sotto_notify_open();
+	if (n < 2 || n >= sizeof(a.sun_path) || to_systemd < 0)
 		return;
 	memcpy(a.sun_path, path, n);
 	if (path[0] == '@')
 		a.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	(void)!sendto(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&a,
+	(void)!sendto(to_systemd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&a,
 		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
-	close(fd);
 }
 
 void sotto_notify_ready(void)

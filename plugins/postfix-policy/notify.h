@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* Opens what the others write to, before descriptors are scarce; it stays open, and no program that is executed gets it. */
+void sotto_notify_open(void);
+
 void sotto_notify_ready(void);
 void sotto_notify_reloading(void);
 void sotto_notify_stopping(void);

@@ -301,6 +301,7 @@ int main(int argc, char **argv)
 	harden();
 	if (sotto_policyd_options(&all.p, argc, argv) != 0)
 		return USAGE;
+	sotto_notify_open();
 	sotto_log_open("sotto-policyd", all.p.log_stderr);
 	(void)snprintf(all.told, sizeof(all.told), "not read yet");
 	if (be_alone(all.p.run) == 0 && open_modules(&all.p) == 0 && open_services(&all.p) == 0) {

@@ -24,4 +24,5 @@ $(B)/tests/test-postfix-policy: WITH = plugins/postfix-policy/policy.c
 $(B)/tests/test-postfix-divert: WITH = $(addprefix plugins/postfix-policy/,divert.c domains.c socketmap.c)
 $(B)/tests/test-postfix-hop: WITH = $(addprefix plugins/postfix-policy/,divert.c domains.c hop-service.c sessions.c launch.c socketmap.c)
 $(B)/tests/test-postfix-service: WITH = plugins/postfix-policy/service.c
+$(B)/tests/test-postfix-notify: WITH = plugins/postfix-policy/notify.c
 $(B)/tests/test-postfix-launch: WITH = plugins/postfix-policy/launch.c
