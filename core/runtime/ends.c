@@ -117,12 +117,9 @@ int sotto_ends_backend(struct sotto_ends *e, const char *backend, int timeout_ms
 
 	*header_len = sotto_proxy_header(header, &e->peer, &e->local);
 	if (*header_len == 0) {
-		(void)snprintf(err, len, "who connected is not known, so nobody is connected to %s in their name",
-			       backend != NULL ? backend : "our mail server");
+		(void)snprintf(err, len, "who connected is not known, so nobody is connected to %s in their name", backend);
 		return -1;
 	}
-	if (backend == NULL)
-		return 0;
 	if (backend_address(&to, &to_len, backend) != 0) {
 		(void)snprintf(err, len, "--backend takes unix:PATH or ADDRESS:PORT, not '%s'", backend);
 		return -1;

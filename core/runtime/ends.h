@@ -27,8 +27,8 @@ struct sotto_ends {
 SOTTO_CHECKED int sotto_ends_find(struct sotto_ends *e, const struct sotto_options *o, char *err, size_t len);
 
 /*
- * Connects to our mail server, unix:PATH or ADDRESS:PORT (NULL: that has been done, e->mta is it), and fills in the header that tells it who the peer is. 0 with e->mta;
- * -1: err says why, nothing is left open. Takes `timeout_ms` at most.
+ * Connects to our mail server, unix:PATH or ADDRESS:PORT, and fills in the header that tells it who the peer is. 0 with e->mta; -1: err says why, nothing is
+ * left open. Takes `timeout_ms` at most.
  */
 SOTTO_CHECKED int sotto_ends_backend(struct sotto_ends *e, const char *backend, int timeout_ms, uint8_t header[SOTTO_PROXY_MAX],
 				     size_t *header_len, char *err, size_t len);

@@ -77,7 +77,7 @@ int sotto_address_read(struct sockaddr_storage *out, socklen_t *len, const char 
 
 /* Beyond what a letter could be: getopt says with optopt which of both was wrong. */
 enum word { NET = 256, MTA, READY, BACKEND, TO, PEER, DOMAIN, CONF, STATE, RUN, ADAPTER, LOG, PEER_ADDR, STARTTLS, REQUIRE,
-	    FROM, FAMILY, DANE, PROXY, HELP, VERSION };
+	    FROM, FAMILY, DANE, HELP, VERSION };
 
 static const struct option names[] = {
 	{ "net", required_argument, NULL, NET },
@@ -98,7 +98,6 @@ static const struct option names[] = {
 	{ "from", required_argument, NULL, FROM },
 	{ "family", required_argument, NULL, FAMILY },
 	{ "dane", no_argument, NULL, DANE },
-	{ "proxy", no_argument, NULL, PROXY },
 	{ "help", no_argument, NULL, HELP },
 	{ "version", no_argument, NULL, VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -106,7 +105,7 @@ static const struct option names[] = {
 
 static void print_help(void)
 {
-	puts("usage: sotto-session accept  --net FD --mta FD [--proxy]\n"
+	puts("usage: sotto-session accept  --net FD --mta FD\n"
 	     "       sotto-session accept  --net FD --backend unix:PATH|ADDRESS:PORT\n"
 	     "       sotto-session connect --net FD --mta FD [--peer NAME] [--domain NAME]\n"
 	     "       sotto-session connect --mta FD --to DOMAIN [--from ADDRESS] [--family ipv4|ipv6] [--dane]\n"
@@ -190,9 +189,6 @@ static int read_one(struct sotto_options *o, int option, const char *value)
 	case DANE:
 		o->dane = true;
 		return 0;
-	case PROXY:
-		o->proxy = true;
-		return 0;
 	case PEER_ADDR:
 		if (sotto_address_read(&o->peer_addr, &o->peer_addr_len, value) != 0)
 			return complain("not ADDRESS:PORT in numbers", value);
@@ -240,8 +236,6 @@ static int check(const struct sotto_options *o)
 		return complain("--backend belongs to accept", NULL);
 	if (o->to == NULL && (o->from4.ss_family != AF_UNSPEC || o->from6.ss_family != AF_UNSPEC || o->family != 0 || o->dane))
 		return complain("--from, --family and --dane belong to --to", NULL);
-	if (o->proxy && (o->role != SOTTO_ACCEPT || o->mta < 0))
-		return complain("--proxy belongs to accept and --mta", NULL);
 	if (o->net >= 0 && o->to != NULL)
 		return complain("--net and --to exclude each other", NULL);
 	if (o->mta >= 0 && o->backend != NULL)

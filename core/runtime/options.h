@@ -22,7 +22,6 @@ struct sotto_options {
 	const char *conf, *state, *run, *adapter;
 	bool log_stderr;
 	bool keep_starttls;
-	bool proxy;			/* our mail server, at the other end of mta, is told who the peer is, as with a backend */
 	bool require;			/* nothing in the clear with this peer, whatever the file `require` says */
 	struct sockaddr_storage peer_addr;
 	socklen_t peer_addr_len;	/* 0: not given */

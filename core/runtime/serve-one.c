@@ -137,8 +137,7 @@ static bool find_ends(struct sotto_serve_one *o, const int fds[HANDED])
 
 	options.net = fds[0];
 	options.mta = fds[1];
-	return sotto_ends_find(&o->ends, &options, err, sizeof(err)) == 0 &&
-	       sotto_ends_backend(&o->ends, NULL, 0, o->header, &o->header_len, err, sizeof(err)) == 0;
+	return sotto_ends_find(&o->ends, &options, err, sizeof(err)) == 0;
 }
 
 static void prepare(struct sotto_serve_one *o, pid_t pid)
@@ -193,7 +192,7 @@ static void start(struct sotto_serve_one *o)
 {
 	const struct timeval soon = { .tv_usec = LIST_MS * 1000 };
 
-	if (sotto_conduct_start(&o->conduct, o->in->base, o->ends.net, o->ends.mta, o->header, o->header_len) != 0) {
+	if (sotto_conduct_start(&o->conduct, o->in->base, o->ends.net, o->ends.mta, NULL, 0) != 0) {
 		let_go(o);	/* as if we had been killed: 421 */
 		return;
 	}

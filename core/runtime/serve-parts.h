@@ -56,8 +56,6 @@ struct sotto_serve_one {
 	enum sotto_serve_state state;
 	bool held;		/* pending: XSOTTO has come; otherwise the rest is to be passed through */
 	struct sotto_ends ends;
-	uint8_t header[SOTTO_PROXY_MAX];
-	size_t header_len;
 	struct sotto_conduct conduct;
 };
 

@@ -7,6 +7,8 @@
 
 #define OWN 6
 
+enum { NET = 0, MTA = 1 };	/* stand for those that come with each connection, and are no words' business */
+
 /* The strings of the options stay in w. */
 static bool read_words(struct sotto_serve_words *w, const char *octets, size_t n)
 {
@@ -21,7 +23,7 @@ static bool read_words(struct sotto_serve_words *w, const char *octets, size_t n
 		argv[argc++] = w->octets + at;
 	}
 	argv[argc] = NULL;
-	return sotto_options_read(&w->options, argc, argv) == 0 && w->options.proxy && w->options.ready < 0;
+	return sotto_options_read(&w->options, argc, argv) == 0 && w->options.net == NET && w->options.mta == MTA && w->options.ready < 0;
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)

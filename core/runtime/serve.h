@@ -4,8 +4,9 @@
  * on one loop. Most are nothing for Sotto: those it gives back, to be passed through. One in which XSOTTO comes gets a process of its
  * own, forked from this one, before its hello is looked at: no key is ever made here, and no record opened.
  *
- * A connection is handed over on a unix stream socket, by our own user: one message with two descriptors (net, mta), of which who
- * hands over keeps copies, and the words that stand behind --net and --mta, each with its NUL. Then both speak as with --ready (ready.h).
+ * A connection is handed over on a unix stream socket, by our own user: one message with two descriptors (net; mta, which has been told who
+ * the client is), of which who hands over keeps copies, and the words that stand behind --net and --mta, each with its NUL. Then both speak as
+ * with --ready (ready.h).
  * What is said next, on the same socket:
  *
  *     SOTTO_SERVE_PASS    pass the rest through, with your copies: we have closed ours. Then say a sotto_serve_passed, and close.

@@ -284,7 +284,7 @@ static int find_ends(struct job *j)
 		fprintf(stderr, "sotto-session: %s; see sotto-session(8)\n", err);
 		return USAGE;
 	}
-	if (j->options.backend == NULL && !j->options.proxy)
+	if (j->options.backend == NULL)
 		return ORDERLY;
 	if (sotto_ends_backend(&j->ends, j->options.backend, BACKEND_MS, j->header, &j->header_len, err, sizeof(err)) == 0)
 		return ORDERLY;

@@ -102,20 +102,26 @@ static int serve_alone(struct front *f, const char *why)
 
 /* ---- with one ---- */
 
-/* False: without it, then. What that process is told is what try_session's session would be. */
+/* False: without it, then. What that process is told is what try_session's session would be, but for the PROXY header, which is written here. */
 static bool was_handed_over(const struct front *f)
 {
-	static char proxy[] = "--proxy", adapter[] = "--adapter", postfix[] = "postfix";
-	char *words[WORDS] = { proxy, adapter, postfix }, path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	static char adapter[] = "--adapter", postfix[] = "postfix";
+	char *words[WORDS] = { adapter, postfix }, path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	uint8_t header[SOTTO_PROXY_MAX];
+	const struct sotto_hand_over h = {
+		.path = path, .backend = f->backend + strlen("unix:"), .header = header, .header_len = sotto_proxy_header(header, &f->peer, &f->local),
+		.words = words, .keep_stderr = f->to_stderr,
+	};
 	bool late = false, done;
-	size_t n = 3;
+	size_t n = 2;
 
 	for (char **extra = f->extra; *extra != NULL && n < WORDS - 1; extra++)
 		words[n++] = *extra;
 	/* who has taken sotto-session away wants none */
-	if (access(f->session, X_OK) != 0 || (size_t)snprintf(path, sizeof(path), "%s/first.sock", f->run) >= sizeof(path))
+	if (h.header_len == 0 || access(f->session, X_OK) != 0 ||
+	    (size_t)snprintf(path, sizeof(path), "%s/first.sock", f->run) >= sizeof(path))
 		return false;
-	done = sotto_hand_over(path, f->backend + strlen("unix:"), words, f->to_stderr, &late);
+	done = sotto_hand_over(&h, &late);
 	if (late)
 		sotto_spawned_report(".hand-over-limit", LOG_NOTICE, "%s: nobody took the connection within %d ms; a session is started for it instead", path, SOTTO_HAND_OVER_MS);
 	return done;

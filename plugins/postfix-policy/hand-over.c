@@ -110,10 +110,21 @@ static void follow(int server, int mta, bool keep_stderr)
 	}
 }
 
-bool sotto_hand_over(const char *path, const char *backend, char *const words[], bool keep_stderr, bool *late)
+/* Smtpd's end, which has begun to serve the client; -1: there is none. */
+static int begin(const struct sotto_hand_over *h, int64_t deadline)
+{
+	int mta = sotto_spawned_connect(h->backend, deadline);
+
+	if (mta < 0 || send(mta, h->header, h->header_len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)h->header_len)
+		return mta;
+	close(mta);
+	return -1;
+}
+
+bool sotto_hand_over(const struct sotto_hand_over *h, bool *late)
 {
 	int64_t deadline = sotto_now_ms() + SOTTO_HAND_OVER_MS;
-	int server = sotto_spawned_connect(path, deadline), mta = -1;
+	int server = sotto_spawned_connect(h->path, deadline), mta = -1;
 	bool taken = false;
 
 	*late = server < 0 && errno == ETIMEDOUT;
@@ -121,11 +132,11 @@ bool sotto_hand_over(const char *path, const char *backend, char *const words[],
 		return false;
 	/* whoever else listens there gets no connection of anybody's */
 	if (sotto_peer_is_ours(server, NULL))
-		mta = sotto_spawned_connect(backend, deadline);
+		mta = begin(h, deadline);
 	if (mta >= 0) {
-		taken = give(server, mta, words) && is_taken(server, deadline, late);
+		taken = give(server, mta, h->words) && is_taken(server, deadline, late);
 		if (taken)
-			follow(server, mta, keep_stderr);
+			follow(server, mta, h->keep_stderr);
 		else
 			close(mta);
 	}
