@@ -78,7 +78,7 @@ def forbidden(host, folder):
     try:
         yield
     finally:
-        host.run(["chown", f"{there.st_uid}:{there.st_gid}", folder])
+        host.run(["sh", "-c", f"chown {there.st_uid}:{there.st_gid} {folder} && chmod {there.st_mode & 0o7777:o} {folder}"])
 
 
 @contextlib.contextmanager
