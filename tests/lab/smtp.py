@@ -42,6 +42,10 @@ class Bare:
         """The next n octets, fewer at the end of the stream."""
         return self._in.read(n)
 
+    def some(self):
+        """What is there, or comes next; nothing at the end of the stream. Also what came together with the last reply."""
+        return self._in.read1(65536)
+
     def say(self, line):
         """Sends a line, returns the reply to it."""
         self.send(line.encode() + b"\r\n")

@@ -32,7 +32,7 @@ def everything(client):
     out = b""
     with contextlib.suppress(ConnectionError):
         while True:
-            part = client.sock.recv(65536)
+            part = client.some()
             if not part:
                 break
             out += part
