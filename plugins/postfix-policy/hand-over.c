@@ -49,8 +49,14 @@ static bool give(int server, int backend, char *const words[])
 	return n > 0 && sendmsg(server, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
 }
 
+/* Smtpd hears whose connection it is when somebody is there for it, and has its greeting ready when that begins. */
+static bool tell_smtpd(const struct sotto_hand_over *h, int mta)
+{
+	return send(mta, h->header, h->header_len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)h->header_len;
+}
+
 /* The session takes nothing before it has heard that it may; closing the socket instead takes everything back. */
-static bool is_taken(int server, int64_t deadline, bool *late)
+static bool is_taken(const struct sotto_hand_over *h, int server, int mta, int64_t deadline, bool *late)
 {
 	const char go = SOTTO_READY;
 	char octet = 0;
@@ -59,7 +65,8 @@ static bool is_taken(int server, int64_t deadline, bool *late)
 		*late = errno == ETIMEDOUT;
 		return false;
 	}
-	return recv(server, &octet, 1, MSG_DONTWAIT) == 1 && octet == SOTTO_READY && send(server, &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+	return recv(server, &octet, 1, MSG_DONTWAIT) == 1 && octet == SOTTO_READY && tell_smtpd(h, mta) &&
+	       send(server, &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 /* What it says next; 0: nothing any more. */
@@ -110,17 +117,6 @@ static void follow(int server, int mta, bool keep_stderr)
 	}
 }
 
-/* Smtpd's end, which has begun to serve the client; -1: there is none. */
-static int begin(const struct sotto_hand_over *h, int64_t deadline)
-{
-	int mta = sotto_spawned_connect(h->backend, deadline);
-
-	if (mta < 0 || send(mta, h->header, h->header_len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)h->header_len)
-		return mta;
-	close(mta);
-	return -1;
-}
-
 bool sotto_hand_over(const struct sotto_hand_over *h, bool *late)
 {
 	int64_t deadline = sotto_now_ms() + SOTTO_HAND_OVER_MS;
@@ -132,9 +128,9 @@ bool sotto_hand_over(const struct sotto_hand_over *h, bool *late)
 		return false;
 	/* whoever else listens there gets no connection of anybody's */
 	if (sotto_peer_is_ours(server, NULL))
-		mta = begin(h, deadline);
+		mta = sotto_spawned_connect(h->backend, deadline);
 	if (mta >= 0) {
-		taken = give(server, mta, h->words) && is_taken(server, deadline, late);
+		taken = give(server, mta, h->words) && is_taken(h, server, mta, deadline, late);
 		if (taken)
 			follow(server, mta, h->keep_stderr);
 		else

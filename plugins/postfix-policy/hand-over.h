@@ -15,7 +15,7 @@
 
 struct sotto_hand_over {
 	const char *path, *backend;	/* of the daemon's socket, and of smtpd's */
-	const uint8_t *header;		/* the PROXY header, which smtpd is told at once: it has its greeting ready meanwhile */
+	const uint8_t *header;		/* the PROXY header, for smtpd */
 	size_t header_len;
 	char *const *words;		/* the session's behind --net and --mta; NULL ends them */
 	bool keep_stderr;
@@ -23,7 +23,7 @@ struct sotto_hand_over {
 
 /*
  * True: a session had the connection, and is over; this process only stayed for being counted. Then its descriptors 0 to 2 are closed (2 is
- * left alone with keep_stderr). False: no session has touched the connection, or ever will; smtpd may have seen one that says nothing.
+ * left alone with keep_stderr). False: no session has touched the connection, or ever will.
  * *late: somebody was there, and nothing came of it in time.
  */
 bool sotto_hand_over(const struct sotto_hand_over *h, bool *late);
