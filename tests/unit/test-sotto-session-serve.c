@@ -322,6 +322,40 @@ static void who_quits_behind_ehlo_is_served_to_its_end(void **state)
 	assert_null(strstr(t.s.said, "end="));
 }
 
+/* Whichever end goes first, or is reset, the other hears it, and nothing is left. */
+static void who_quits_and_is_gone_leaves_nothing(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct stage t;
+
+	(void)state;
+	begin(&t);
+	for (unsigned way = 0; way < 3; way++) {
+		struct one a;
+
+		open_one(&t, &a);
+		hear_offer(&a);
+		put(a.client, "QUIT\r\n");
+		expect(a.smtpd, "QUIT\r\n");
+		close_copies(&a);
+		if (way == 2)
+			assert_int_equal(setsockopt(a.client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+		if (way > 0) {
+			close(a.client);
+			expect_end(a.smtpd);
+		}
+		close(a.smtpd);
+		if (way == 0) {
+			expect_end(a.client);
+			close(a.client);
+		}
+		expect(a.hand, "E");
+		expect_end(a.hand);
+		close(a.hand);
+	}
+	assert_int_equal(end(&t), 0);
+}
+
 /* Nothing of the one is in the other's process: not even a descriptor. */
 static void who_seals_gets_a_process_of_its_own(void **state)
 {
@@ -625,6 +659,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_nothing_for_sotto_is_given_back),
 		cmocka_unit_test(who_quits_behind_ehlo_is_served_to_its_end),
+		cmocka_unit_test(who_quits_and_is_gone_leaves_nothing),
 		cmocka_unit_test(who_seals_gets_a_process_of_its_own),
 		cmocka_unit_test(no_secret_is_known_before_the_fork),
 		cmocka_unit_test(after_a_refusal_the_session_goes_on),
