@@ -8,6 +8,7 @@ import pytest
 from .message import Message, difference
 from .smtp import Bare
 from .test_exim import arrives, letter
+from .test_failures_start import nothing_left
 
 
 def keyword_offered(wire, server):
@@ -366,7 +367,6 @@ def test_nothing_stays(server, stranger, sealing):
     server.submit(message)
     server.await_log(rf"=> bert@{stranger.domain}")
     server.await_empty_queue()
-    left = server.host.await_quiet(lambda name, state: state == "Z" or name.startswith("sotto"))
-    assert not left, left
+    nothing_left(server)
     live = server.host.path("/run/sotto")
     assert live.is_dir() == sealing and not list(live.glob("[!.]*"))

@@ -54,7 +54,12 @@ def is_kept(pid):
 
 def nothing_left(*servers, seconds=15):
     for server in servers:
-        left = server.host.await_quiet(lambda name, state: (state == "Z" or name.startswith("sotto")) and name not in server.lasting, seconds, is_kept)
+        def busy(name, state, lasting=server.lasting):
+            return (state == "Z" or name.startswith("sotto")) and name not in lasting
+
+        if server.host.await_quiet(busy, seconds / 2, is_kept):
+            server.reap()
+        left = server.host.await_quiet(busy, seconds / 2, is_kept)
         assert not left, left
         server.await_settled(seconds)
 
