@@ -34,7 +34,9 @@ struct front {
 	const char *session, *backend, *require, *run;
 	char **extra;		/* options for the session; NULL ends them */
 	bool to_stderr;
-	struct sockaddr_storage peer, local;
+	struct sockaddr_storage peer;
+	uint8_t header[SOTTO_PROXY_MAX];	/* for smtpd */
+	size_t header_len;			/* 0: the client has no Internet address */
 };
 
 /* ---- without a session ---- */
@@ -42,13 +44,15 @@ struct front {
 /* False: the peer has gone. */
 static bool find_addresses(struct front *f)
 {
-	socklen_t peer_len = sizeof(f->peer), local_len = sizeof(f->local);
+	struct sockaddr_storage local;
+	socklen_t peer_len = sizeof(f->peer), local_len = sizeof(local);
 
 	if (getpeername(SOTTO_CLIENT, (struct sockaddr *)&f->peer, &peer_len) != 0 ||
-	    getsockname(SOTTO_CLIENT, (struct sockaddr *)&f->local, &local_len) != 0)
+	    getsockname(SOTTO_CLIENT, (struct sockaddr *)&local, &local_len) != 0)
 		return false;
 	sotto_addr_plain(&f->peer);
-	sotto_addr_plain(&f->local);
+	sotto_addr_plain(&local);
+	f->header_len = sotto_proxy_header(f->header, &f->peer, &local);
 	return true;
 }
 
@@ -65,21 +69,19 @@ static bool is_required(const struct front *f)
 
 static int pass_through(const struct front *f)
 {
-	uint8_t header[SOTTO_PROXY_MAX];
-	size_t len = sotto_proxy_header(header, &f->peer, &f->local);
 	const char *path = f->backend + strlen("unix:");
 	int backend = -1;
 
-	if (len > 0)
+	if (f->header_len > 0)
 		backend = sotto_spawned_connect(path, sotto_now_ms() + BACKEND_MS);
 	if (backend < 0) {
 		sotto_spawned_report(".front-backend-limit", LOG_ERR, "cannot connect to our mail server at %s: %s; does master.cf have that "
 				     "service, and may this user enter the folder (group postdrop)? See postfix-sotto(7)", path,
-				     len > 0 ? strerror(errno) : "the client has no Internet address");
+				     f->header_len > 0 ? strerror(errno) : "the client has no Internet address");
 		sotto_goodbye(SOTTO_CLIENT, UNREACHABLE);
 		return 1;
 	}
-	(void)sotto_pass(SOTTO_CLIENT, backend, header, len);
+	(void)sotto_pass(SOTTO_CLIENT, backend, f->header, f->header_len);
 	close(backend);
 	return 0;
 }
@@ -107,10 +109,9 @@ static bool was_handed_over(const struct front *f)
 {
 	static char adapter[] = "--adapter", postfix[] = "postfix";
 	char *words[WORDS] = { adapter, postfix }, path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	uint8_t header[SOTTO_PROXY_MAX];
 	const struct sotto_hand_over h = {
-		.path = path, .backend = f->backend + strlen("unix:"), .header = header, .header_len = sotto_proxy_header(header, &f->peer, &f->local),
-		.words = words, .keep_stderr = f->to_stderr,
+		.path = path, .backend = f->backend + strlen("unix:"), .header = f->header, .header_len = f->header_len, .words = words,
+		.keep_stderr = f->to_stderr,
 	};
 	bool late = false, done;
 	size_t n = 2;
@@ -118,7 +119,7 @@ static bool was_handed_over(const struct front *f)
 	for (char **extra = f->extra; *extra != NULL && n < WORDS - 1; extra++)
 		words[n++] = *extra;
 	/* who has taken sotto-session away wants none */
-	if (h.header_len == 0 || access(f->session, X_OK) != 0 ||
+	if (f->header_len == 0 || access(f->session, X_OK) != 0 ||
 	    (size_t)snprintf(path, sizeof(path), "%s/first.sock", f->run) >= sizeof(path))
 		return false;
 	done = sotto_hand_over(&h, &late);

@@ -89,10 +89,14 @@ static void take(int from, int fds[2])
 static int accept_with_header(const struct stage *t)
 {
 	int smtpd = lab_accept(t->listening);
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
 	char head[28];
 
 	lab_get(smtpd, head, sizeof(head));
 	assert_memory_equal(head, "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01", 24);
+	assert_int_equal(getsockname(t->client, (struct sockaddr *)&from, &len), 0);
+	assert_memory_equal(head + 24, &from.sin_port, 2);
 	return smtpd;
 }
 
