@@ -184,6 +184,13 @@ static void open_sealed(const struct stage *t, struct one *o)
 	expect(o->smtpd, "NOOP\r\n");
 }
 
+static void expect_over(const struct one *o)
+{
+	expect(o->hand, "E");
+	expect_end(o->hand);
+	close(o->hand);
+}
+
 static void close_sealed(struct one *o)
 {
 	put(o->client, "QUIT\r\n");
@@ -193,9 +200,7 @@ static void close_sealed(struct one *o)
 	expect(o->client, "221 bye\r\n");
 	expect_end(o->client);
 	close(o->client);
-	expect(o->hand, "E");
-	expect_end(o->hand);
-	close(o->hand);
+	expect_over(o);
 	assert_int_equal(ended(&o->peer), 0);
 	assert_non_null(strstr(o->peer.said, "outcome=sealed"));
 }
@@ -314,9 +319,7 @@ static void who_quits_behind_ehlo_is_served_to_its_end(void **state)
 	close(a.smtpd);
 	expect_end(a.client);
 	close(a.client);
-	expect(a.hand, "E");
-	expect_end(a.hand);
-	close(a.hand);
+	expect_over(&a);
 	assert_int_equal(end(&t), 0);
 	assert_non_null(strstr(t.s.said, "outcome=clear cause=\"offered, not taken\" sent=59 received=31 "));
 	assert_null(strstr(t.s.said, "end="));
@@ -349,9 +352,7 @@ static void who_quits_and_is_gone_leaves_nothing(void **state)
 			expect_end(a.client);
 			close(a.client);
 		}
-		expect(a.hand, "E");
-		expect_end(a.hand);
-		close(a.hand);
+		expect_over(&a);
 	}
 	assert_int_equal(end(&t), 0);
 }
@@ -420,14 +421,8 @@ static void after_a_refusal_the_session_goes_on(void **state)
 
 	(void)state;
 	begin(&t);
-	prepare(&t, &o);
-	put(o.hand, "!");
-	put(o.smtpd, "220 mx.b.example\r\n");
-	expect(o.client, "220 mx.b.example\r\n");
-	put(o.client, "EHLO mx.a.example\r\n");
-	expect(o.smtpd, "EHLO mx.a.example\r\n");
-	put(o.smtpd, "250 mx.b.example\r\n");
-	expect(o.client, "250-mx.b.example\r\n250 XSOTTO 1\r\n");
+	open_one(&t, &o);
+	hear_offer(&o);
 	put(o.client, "XSOTTO 1 1216\r\n");
 	memset(hello, 0xff, sizeof(hello));
 	assert_int_equal(send(o.client, hello, sizeof(hello), MSG_NOSIGNAL), sizeof(hello));
